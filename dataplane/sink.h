@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where finished records go. A sink is a function table driven by one thread of its own (sink_thread.c): it takes
+ * batches, makes their records durable, confirms each of them and releases the batch (batch.h).
+ */
+#ifndef PENSTOCK_SINK_H
+#define PENSTOCK_SINK_H
+
+#include "batch.h"
+#include "error.h"
+
+#include <jansson.h>
+
+#define SINK_MAX 4u
+
+struct sink;
+
+struct sink_ops {
+	const char *type; /* "kafka", "files", "capture" */
+	/* Takes the batch; every record in it will be confirmed (or the batch given up in close), then the batch
+	 * released, now or later. -EAGAIN: full, the caller offers the same batch again after a poll. */
+	int (*submit)(struct sink *sink, struct batch *batch);
+	/* Makes progress, confirms, releases. Waits at most timeout_ms if there is nothing to do. Returns how many
+	 * confirmations it made. */
+	int (*poll)(struct sink *sink, int timeout_ms);
+	/* Pushes everything out, until nothing is outstanding or the deadline (CLOCK_MONOTONIC, ns) has passed.
+	 * 0, or -ETIMEDOUT with records outstanding. */
+	int (*flush)(struct sink *sink, uint64_t deadline_ns);
+	/* Adds the sink's own state to a JSON object for `penstock status`: addresses, errors, files. Any thread. */
+	void (*describe)(struct sink *sink, json_t *object);
+	/* Gives up what is outstanding: counts events that are not complete as shed (REASON_SHED_UNDELIVERED, once per
+	 * event) in the ledger, releases all batches, frees the sink. */
+	void (*close)(struct sink *sink);
+};
+
+struct sink {
+	const struct sink_ops *ops;
+	uint8_t number;		      /* 0..SINK_MAX-1, index into batch->sink_data */
+	struct sink_ledger ledger;    /* sink thread: rw */
+	struct published *published;  /* sink thread: rw, control: ro. A copy of ledger */
+};
+
+/* Kafka by librdkafka (sink_kafka.c); files by zstd (sink_file.c). `config` must outlive the sink. Control thread. */
+int sink_kafka_create(const struct config *config, uint8_t number, struct sink **out, struct error *err);
+int sink_file_create(const struct config *config, uint8_t number, struct sink **out, struct error *err);
+
+/* For tests, `explain` and benchmarks: calls `record` for each record, on the sink thread, then confirms it. With a NULL
+ * callback it only confirms. */
+typedef void (*sink_capture_fn)(void *context, const struct batch *batch, const struct record *record);
+int sink_capture_create(sink_capture_fn record, void *context, uint8_t number, struct sink **out, struct error *err);
+
+#endif
