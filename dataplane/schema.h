@@ -11,7 +11,9 @@
 #include "config.h"
 #include "error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SCHEMA_MAX_FIELDS CONFIG_MAX_FIELDS
 #define SCHEMA_NO_FIELD (-1)
@@ -21,6 +23,14 @@ struct schema_field {
 	uint32_t name_len;
 	enum field_type type;
 	const struct config_field *config; /* constraints; owned by the configuration */
+};
+
+/* A name as the lookup sees it: its first 8 bytes (zeros after a shorter name), its last 8 bytes (zero where it has
+ * no more than 8), its length. Names of up to 16 bytes are equal when their keys are. */
+struct schema_key {
+	uint64_t head;
+	uint64_t tail;
+	uint32_t len;
 };
 
 struct schema {
@@ -34,10 +44,12 @@ struct schema {
 	int16_t enrich_key[CONFIG_MAX_ENRICH]; /* per join, index of the key's field */
 	uint64_t required;     /* bit i: field i is required */
 	struct schema_field fields[SCHEMA_MAX_FIELDS];
-	/* Field lookup by name: a collision-free table found at creation. See schema_find(). */
-	uint32_t hash_seed;
-	uint32_t hash_mask;
+	/* Field lookup by name: a collision-free table, its multipliers found by trial. See schema_find(). */
+	uint64_t hash_multiplier[2];
+	uint32_t hash_shift;
+	bool hash_middle; /* names longer than 16 bytes differ only in the middle, so it is hashed as well */
 	uint8_t *hash_table; /* field index + 1; 0 is empty */
+	struct schema_key keys[SCHEMA_MAX_FIELDS];
 };
 
 /* Compiles one stream. `stream` must stay alive. Returns 0; -ENOMEM; -EINVAL with the reason when names cannot
@@ -47,8 +59,50 @@ int schema_create(const struct config_stream *stream, struct schema **out, struc
 /* NULL is allowed. */
 void schema_destroy(struct schema *schema);
 
-/* The index of the declared field with that name (decoded bytes, not NUL-terminated), or SCHEMA_NO_FIELD.
- * Any thread; one hash of at most 8 bytes, one compare. */
+/* What schema_slot() adds for names that only their middle tells apart. */
+uint64_t schema_hash_middle(const struct schema *schema, uint64_t hash, const char *name, uint32_t len);
+
+/* The key of a name of which the caller has already loaded the first 8 bytes; what lies past `len` is ignored. */
+static inline struct schema_key schema_key_loaded(uint64_t head, const char *name, uint32_t len)
+{
+	struct schema_key key = {.head = head, .len = len};
+
+	if (len > 8)
+		memcpy(&key.tail, name + len - 8, 8);
+	else if (len < 8)
+		key.head &= (UINT64_C(1) << (8 * len)) - 1;
+	return key;
+}
+
+/* The table's slot of a name. */
+static inline uint32_t schema_slot(const struct schema *schema, const struct schema_key *key, const char *name)
+{
+	uint64_t hash = key->head * schema->hash_multiplier[0] + (key->tail ^ key->len) * schema->hash_multiplier[1];
+
+	if (__builtin_expect(schema->hash_middle, 0) && key->len > 16)
+		hash = schema_hash_middle(schema, hash, name, key->len);
+	return (uint32_t)(hash >> schema->hash_shift);
+}
+
+/* The field with that key, or SCHEMA_NO_FIELD; `name` is what the key was made of. Any thread; two multiplications
+ * and two comparisons, and a memcmp() for names longer than 16 bytes. */
+static inline int schema_find_key(const struct schema *schema, const struct schema_key *key, const char *name)
+{
+	int field = schema->hash_table[schema_slot(schema, key, name)] - 1;
+	const struct schema_key *declared;
+
+	if (field < 0)
+		return SCHEMA_NO_FIELD;
+	declared = &schema->keys[field];
+	if (declared->head != key->head || declared->tail != key->tail || declared->len != key->len)
+		return SCHEMA_NO_FIELD;
+	if (key->len > 16 && memcmp(schema->fields[field].name + 8, name + 8, key->len - 16) != 0)
+		return SCHEMA_NO_FIELD;
+	return field;
+}
+
+/* The index of the declared field with that name (decoded bytes, not NUL-terminated), or SCHEMA_NO_FIELD. Reads
+ * nothing outside name[0..len). Any thread. */
 int schema_find(const struct schema *schema, const char *name, uint32_t len);
 
 #endif
