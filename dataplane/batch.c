@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "batch.h"
+#include "hugemem.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <rte_common.h>
+#include <rte_ring.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The bytes follow their batch, so that the starts of several open batches do not fall into one cache set. */
+#define BATCH_STRIDE (RTE_ALIGN_CEIL(sizeof(struct batch), (size_t)RTE_CACHE_LINE_SIZE) + BATCH_BYTES)
+
+_Static_assert(BATCH_EVENTS <= UINT16_MAX + 1, "record.event indexes every event");
+_Static_assert(sizeof(struct record) == 20 && sizeof(struct batch_event) == 48, "no surprising padding");
+
+struct batch_pool {
+	struct hugemem memory;
+	struct rte_ring *home; /* worker: dequeues, sink threads and worker: enqueue */
+	uint32_t count;
+};
+
+void batch_release(struct batch *batch)
+{
+	int rc;
+
+	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	rc = rte_ring_enqueue(batch->home, batch);
+	assert(rc == 0); /* the ring holds all batches of the pool: only a double release can fill it */
+	(void)rc;
+}
+
+/* In memory of our own: rte_ring_create() would need EAL. RTS: a sink thread that is preempted in the middle
+ * of an enqueue must not make the others wait. */
+static struct rte_ring *home_create(uint16_t worker, uint32_t count)
+{
+	unsigned int flags = RING_F_MP_RTS_ENQ | RING_F_SC_DEQ;
+	unsigned int entries = rte_align32pow2(count + 1); /* a ring of n entries holds n - 1 */
+	ssize_t bytes = rte_ring_get_memsize(entries);
+	char name[RTE_RING_NAMESIZE];
+	struct rte_ring *ring;
+
+	if (bytes < 0)
+		return NULL;
+	ring = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL((size_t)bytes, (size_t)RTE_CACHE_LINE_SIZE));
+	if (ring == NULL)
+		return NULL;
+	(void)snprintf(name, sizeof(name), "batches%u", worker);
+	if (rte_ring_init(ring, name, entries, flags) != 0) {
+		free(ring);
+		return NULL;
+	}
+	return ring;
+}
+
+int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages mode, struct batch_pool **out,
+    struct error *err)
+{
+	struct batch_pool *pool;
+	int rc;
+
+	*out = NULL;
+	if (count == 0 || count >= RTE_RING_SZ_MASK / 2)
+		return error_set(err, -EINVAL, "a pool of %u batches", count);
+	pool = calloc(1, sizeof(*pool));
+	if (pool == NULL)
+		return error_set(err, -ENOMEM, "no memory for a pool of batches");
+	pool->count = count;
+	pool->home = home_create(worker, count);
+	if (pool->home == NULL) {
+		rc = error_set(err, -ENOMEM, "no memory for a ring of %u batches", count);
+		goto err;
+	}
+	rc = hugemem_alloc(count * BATCH_STRIDE, node, mode, &pool->memory, err);
+	if (rc != 0) {
+		error_prefix(err, rc, "%u batches for worker %u", count, worker);
+		goto err;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct batch *batch = (struct batch *)((char *)pool->memory.address + i * BATCH_STRIDE);
+
+		batch->worker = worker;
+		batch->home = pool->home;
+		batch->bytes = (char *)batch + BATCH_STRIDE - BATCH_BYTES;
+		batch_put(pool, batch);
+	}
+	*out = pool;
+	return 0;
+
+err:
+	batch_pool_destroy(pool);
+	return rc;
+}
+
+void batch_pool_destroy(struct batch_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	hugemem_free(&pool->memory);
+	free(pool->home);
+	free(pool);
+}
+
+struct batch *batch_get(struct batch_pool *pool)
+{
+	struct batch *batch;
+
+	if (rte_ring_dequeue(pool->home, (void **)&batch) != 0)
+		return NULL;
+	batch->stream = 0;
+	batch->n_events = 0;
+	batch->n_records = 0;
+	batch->used = 0;
+	batch->arrival_ms = 0;
+	batch->opened_ns = 0;
+	atomic_store_explicit(&batch->refs, 0, memory_order_relaxed);
+	memset(batch->sink_data, 0, sizeof(batch->sink_data));
+	return batch;
+}
+
+void batch_put(struct batch_pool *pool, struct batch *batch)
+{
+	int rc = rte_ring_enqueue(pool->home, batch);
+
+	assert(rc == 0);
+	(void)rc;
+}
+
+uint32_t batch_pool_free(const struct batch_pool *pool)
+{
+	return rte_ring_count(pool->home);
+}
+
+uint32_t batch_pool_size(const struct batch_pool *pool)
+{
+	return pool->count;
+}
