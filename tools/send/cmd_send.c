@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "send/cmd_send.h"
+
+#include "args/args.h"
+#include "send/lines.h"
+#include "send/sender.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT_RATE 100000.0
+#define DEFAULT_PAYLOAD 1400u
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+struct progress {
+	bool tty, json;
+	double start, next, last;
+	uint64_t last_events;
+};
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void show_progress(struct progress *progress, const struct sender_counts *counts)
+{
+	double now = seconds_now();
+	double rate = (double)(counts->events - progress->last_events) / (now - progress->last);
+
+	if (progress->json)
+		fprintf(stderr, "{\"events\":%" PRIu64 ",\"events_per_s\":%.0f,\"seconds\":%.1f}\n",
+		    counts->events, rate, now - progress->start);
+	else
+		fprintf(stderr, "%s%" PRIu64 " events sent, %.0f/s, %.0f s%s",
+		    progress->tty ? "\r\033[K" : "", counts->events, rate, now - progress->start,
+		    progress->tty ? "" : "\n");
+	progress->last_events = counts->events;
+	progress->last = now;
+	progress->next = now + 1;
+}
+
+static void show_summary(const struct progress *progress, const struct sender_counts *counts)
+{
+	double seconds = seconds_now() - progress->start;
+	double rate = seconds > 0 ? (double)counts->events / seconds : 0;
+
+	if (progress->tty && !progress->json)
+		fputs("\r\033[K", stderr);
+	if (progress->json)
+		printf("{\"events\":%" PRIu64 ",\"datagrams\":%" PRIu64 ",\"bytes\":%" PRIu64
+		       ",\"seconds\":%.3f,\"events_per_s\":%.0f,\"refused\":%" PRIu64 "}\n",
+		    counts->events, counts->datagrams, counts->bytes, seconds, rate, counts->refused);
+	else
+		printf("sent %" PRIu64 " events in %" PRIu64 " datagrams, %" PRIu64
+		       " bytes, %.3f s, %.0f events/s\n",
+		    counts->events, counts->datagrams, counts->bytes, seconds, rate);
+	fflush(stdout);
+}
+
+/* The whole run. 0, or -errno; -EINTR after a signal. */
+static int run(struct sender *sender, struct lines *lines, struct progress *progress, struct error *err)
+{
+	const char *line;
+	size_t len;
+	int ret;
+
+	while ((ret = lines_next(lines, &line, &len, err)) == 1) {
+		ret = sender_add(sender, line, len, err);
+		if (ret == -EMSGSIZE) {
+			struct error rest;
+
+			error_prefix(err, ret, "line %" PRIu64, lines->number);
+			return sender_flush(sender, &rest) == 0 ? ret : error_set(err, -EIO, "%s", rest.text);
+		}
+		if (ret != 0)
+			return ret;
+		if (interrupted)
+			return error_set(err, -EINTR, "interrupted");
+		if (seconds_now() >= progress->next)
+			show_progress(progress, sender_counts(sender));
+	}
+	return ret != 0 ? ret : sender_flush(sender, err);
+}
+
+static int read_options(const struct args *args, struct sender_options *options, struct error *err)
+{
+	uint64_t per_datagram = UINT32_MAX, mtu = 0, sockets = 1;
+	const char *rate = args_get(args, "rate");
+
+	*options = (struct sender_options){.to = args_get(args, "to"), .rate = DEFAULT_RATE};
+	if (options->to == NULL)
+		return error_set(err, -EINVAL, "--to HOST:PORT is needed");
+	if (rate != NULL && strcmp(rate, "max") == 0)
+		options->rate = 0;
+	else if (args_get_double(args, "rate", 1, 1e9, &options->rate, err) != 0)
+		return -EINVAL;
+	if (args_get_u64(args, "per-datagram", 1, UINT32_MAX, &per_datagram, err) != 0 ||
+	    args_get_u64(args, "mtu", 128, UINT16_MAX, &mtu, err) != 0 ||
+	    args_get_u64(args, "source-ports", 1, SENDER_SOCKETS_MAX, &sockets, err) != 0)
+		return -EINVAL;
+	options->per_datagram = (uint32_t)per_datagram;
+	options->mtu = (uint32_t)mtu;
+	options->payload_max = mtu == 0 ? DEFAULT_PAYLOAD : 0;
+	options->sockets = (uint32_t)sockets;
+	return 0;
+}
+
+static int send_file(const struct sender_options *options, const char *path, bool json, struct error *err)
+{
+	bool is_stdin = path == NULL || strcmp(path, "-") == 0;
+	struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
+	struct progress progress = {.tty = isatty(STDERR_FILENO), .json = json};
+	struct lines *lines = malloc(sizeof(*lines));
+	struct sender *sender = NULL;
+	int fd = -1, ret;
+
+	interrupted = 0;
+	sigaction(SIGINT, &action, &old_int);
+	sigaction(SIGTERM, &action, &old_term);
+	if (lines == NULL) {
+		ret = error_set(err, -ENOMEM, "no memory for lines");
+		goto out;
+	}
+	fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		ret = error_set(err, -errno, "%s: %s", path, strerror(errno));
+		goto out;
+	}
+	lines_init(lines, fd);
+	ret = sender_create(options, &sender, err);
+	if (ret != 0)
+		goto out;
+	progress.start = progress.last = seconds_now();
+	progress.next = progress.start + 1;
+	ret = run(sender, lines, &progress, err);
+	show_summary(&progress, sender_counts(sender));
+	if (ret == 0 && sender_counts(sender)->refused > 0)
+		ret = error_set(err, -ECONNREFUSED, "nobody listens at %s", options->to);
+	else if (ret != 0 && ret != -EINTR && !is_stdin)
+		error_prefix(err, ret, "%s", path);
+out:
+	sender_destroy(sender);
+	if (fd >= 0 && !is_stdin)
+		close(fd);
+	free(lines);
+	sigaction(SIGINT, &old_int, NULL);
+	sigaction(SIGTERM, &old_term, NULL);
+	return ret;
+}
+
+int cmd_send(int argc, char **argv)
+{
+	struct arg table[] = {
+	    {"to", "HOST:PORT", "where to; an IPv6 address in brackets, [::1]:9000", NULL},
+	    {"file", "FILE", "NDJSON to send, - is standard input (default)", NULL},
+	    {"rate", "N", "events per second (default 100000), max: as fast as it goes", NULL},
+	    {"per-datagram", "N", "at most N events in a datagram", NULL},
+	    {"mtu", "BYTES", "fill IP packets of that size (default: 1400 bytes of payload)", NULL},
+	    {"source-ports", "N", "send from N sockets in turn (default 1)", NULL},
+	    {"json", NULL, "summary and progress as JSON", NULL},
+	    {NULL, NULL, NULL, NULL},
+	};
+	struct args args = {"penstock send --to HOST:PORT [options]",
+	    "Sends events, one per line, as plain UDP datagrams: fire and forget. A progress line per "
+	    "second\n"
+	    "goes to standard error, the summary to standard output.",
+	    table};
+	struct sender_options options;
+	struct error err;
+	int first, ret;
+
+	ret = args_parse(&args, argc, argv, &first, &err);
+	if (ret > 0)
+		return EXIT_OK;
+	if (ret == 0 && first < argc)
+		ret = error_set(&err, -EINVAL, "unexpected word \"%s\"", argv[first]);
+	if (ret == 0)
+		ret = read_options(&args, &options, &err);
+	if (ret != 0)
+		return args_usage_error("send", &err);
+	ret = send_file(&options, args_get(&args, "file"), args_get(&args, "json") != NULL, &err);
+	if (ret == 0)
+		return EXIT_OK;
+	if (ret == -EINVAL)
+		return args_usage_error("send", &err);
+	fprintf(stderr, "penstock send: %s\n", err.text);
+	return EXIT_FAILED;
+}
