@@ -137,6 +137,45 @@ static int check_documents(struct reader *reader, yaml_parser_t *parser, const c
 	return rc;
 }
 
+static void feed(yaml_parser_t *parser, const char *text, size_t len)
+{
+	yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(parser, (const unsigned char *)text, len);
+}
+
+/* A pass over the events alone, before anything is built: libyaml's cost grows with the square of the
+ * nesting, and its own limit comes too late. */
+static int check_nesting(struct reader *reader, const char *text, size_t len)
+{
+	unsigned int depth = 0;
+	yaml_parser_t parser;
+	bool end = false;
+	int rc = 0;
+
+	if (!yaml_parser_initialize(&parser))
+		return error_set(reader->err, -ENOMEM, "%.256s:1:1: out of memory", reader->name);
+	feed(&parser, text, len);
+	while (rc == 0 && !end) {
+		yaml_event_t event;
+
+		if (!yaml_parser_parse(&parser, &event)) {
+			rc = fail_yaml(reader, &parser, text, len);
+			break;
+		}
+		end = event.type == YAML_STREAM_END_EVENT;
+		if (event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT)
+			depth++;
+		else if (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT)
+			depth--;
+		if (depth > READER_MAX_DEPTH)
+			rc = fail_at_mark(reader, event.start_mark.line + 1, event.start_mark.column + 1,
+			    "nested deeper than %u levels", READER_MAX_DEPTH);
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+	return rc;
+}
+
 int reader_open(struct reader *reader, const char *text, size_t len, const char *name, struct error *err)
 {
 	size_t line, column, bad;
@@ -152,10 +191,12 @@ int reader_open(struct reader *reader, const char *text, size_t len, const char 
 		position_of(text, bad, &line, &column);
 		return fail_at_mark(reader, line, column, "not UTF-8: byte 0x%02x", (unsigned char)text[bad]);
 	}
+	rc = check_nesting(reader, text, len);
+	if (rc < 0)
+		return rc;
 	if (!yaml_parser_initialize(&parser))
 		return error_set(err, -ENOMEM, "%.256s:1:1: out of memory", name);
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	feed(&parser, text, len);
 	if (!yaml_parser_load(&parser, &reader->document)) {
 		rc = fail_yaml(reader, &parser, text, len);
 	} else {

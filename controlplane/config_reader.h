@@ -16,6 +16,7 @@
 #include <yaml.h>
 
 #define READER_MAX_BYTES (1u << 20) /* of a configuration file */
+#define READER_MAX_DEPTH 16u        /* of nesting; the table of keys needs 7 */
 
 struct reader_place {
 	const void *target;
