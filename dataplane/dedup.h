@@ -12,8 +12,11 @@
  * displacement path are full of live entries the oldest is overwritten: the event passes as new (never a wrong
  * drop), the window is then shorter than configured, and dedup_stats() says so.
  *
- * Threads: dedup_check_burst() from workers; dedup_stats() from the control thread at any time.
- * Cost: one prefetched cache line per event on the common path. No allocation, no system call.
+ * Time is kept in ticks of 64 ms. A mark lives at most window_ms and at least window_ms less one tick, by the clock of
+ * whoever asks; one that is ahead of that clock, by up to a window and a minute, is live.
+ *
+ * Threads: dedup_stats() from the control thread at any time; everything between create and destroy from workers.
+ * Cost: two prefetched cache lines per event and two locked instructions per new one. No allocation, no system call.
  */
 #ifndef PENSTOCK_DEDUP_H
 #define PENSTOCK_DEDUP_H
@@ -29,7 +32,9 @@ struct dedup_stats {
 	double load;		  /* entries / slots */
 	uint64_t evicted;	  /* live entries overwritten since start: the budget cannot hold the window */
 	int64_t window_ms;	  /* as configured */
-	int64_t covered_ms;	  /* what the table really covers now: window_ms unless it has had to evict */
+	int64_t covered_ms;	  /* every identity marked within so many ms before now still is: window_ms, or the age
+				   * of the youngest mark that was evicted; one window after the last eviction
+				   * it is window_ms again */
 	bool alarm;		  /* covered_ms < window_ms */
 };
 
@@ -39,7 +44,8 @@ struct dedup_outcome {
 };
 
 /* A table of at most budget_bytes. `secret` is 16 random bytes. Time is in milliseconds on any clock that does not
- * go backwards (the caller passes one clock consistently). 0, -ENOMEM, -EINVAL. */
+ * go backwards (the caller passes one clock consistently). 0, -ENOMEM, or -EINVAL for a budget below 64 bytes or a
+ * window outside 64 ms to 366 days. All of the budget is used, to the last 64 bytes; hugepages round the mapping up. */
 int dedup_create(uint64_t budget_bytes, int64_t window_ms, const uint8_t secret[16], int node, enum hugepages mode,
     struct dedup **out, struct error *err);
 void dedup_destroy(struct dedup *dedup);
