@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kafka_partition.h"
+#include "kafka_reader.h"
+#include "sink_fixture.h"
+#include "sink_kafka.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MAX_EVENTS 40000u
+#define PRODUCE_API 0
+
+static struct sink *start(struct fixture *fixture, uint32_t n_batches)
+{
+	struct sink *sink;
+	struct error err;
+
+	if (fixture->pool == NULL)
+		fixture_init(fixture, n_batches);
+	fixture->config.kafka.enabled = true;
+	fixture->config.kafka.embedded = fixture->config.kafka.bootstrap == NULL;
+	fixture->config.kafka.headers = true;
+	if (sink_kafka_create(&fixture->config, 0, &sink, &err) != 0)
+		fail_msg("%s", err.text);
+	return sink;
+}
+
+static json_t *describe(struct sink *sink)
+{
+	json_t *object = json_object();
+
+	sink->ops->describe(sink, object);
+	return object;
+}
+
+static char *brokers_of(struct sink *sink)
+{
+	json_t *object = describe(sink);
+	char *brokers = strdup(json_string_value(json_object_get(object, "brokers")));
+
+	json_decref(object);
+	return brokers;
+}
+
+static void submit_events(struct fixture *fixture, struct sink *sink, uint32_t n, uint32_t per_batch)
+{
+	while (n > 0) {
+		uint32_t now = n < per_batch ? n : per_batch;
+		struct batch *batch = fixture_batch(fixture, now);
+
+		if (batch == NULL) {
+			sink->ops->poll(sink, 1);
+			continue;
+		}
+		fixture_submit(sink, batch);
+		n -= now;
+	}
+}
+
+/* What was read back: how often each event was seen in a topic. */
+struct tally {
+	uint8_t seen[MAX_EVENTS];
+	bool headers, grouped;
+	uint32_t padding;
+};
+
+static void tally_raw(void *context, const rd_kafka_message_t *message)
+{
+	struct tally *tally = context;
+	char text[64];
+	unsigned int n;
+
+	assert_true(message->len < sizeof(text));
+	memcpy(text, message->payload, message->len);
+	text[message->len] = '\0';
+	assert_int_equal(sscanf(text, "{\"n\":%u}", &n), 1);
+	assert_true(n < MAX_EVENTS);
+	tally->seen[n]++;
+}
+
+static void tally_enriched(void *context, const rd_kafka_message_t *message)
+{
+	struct tally *tally = context;
+	unsigned int n;
+	char key[32], id[32], start[64];
+	int len;
+
+	assert_int_equal(sscanf(message->payload, "{\"n\":%u,", &n), 1);
+	assert_true(n < MAX_EVENTS);
+	tally->seen[n]++;
+	len = snprintf(start, sizeof(start), "{\"n\":%u,\"enrichments\":{\"p\":\"", n);
+	assert_memory_equal(message->payload, start, (size_t)len);
+	assert_int_equal(message->len, (size_t)len + tally->padding + 3);
+	len = snprintf(key, sizeof(key), "key-%u", n % 1000);
+	assert_int_equal(message->key_len, len);
+	assert_memory_equal(message->key, key, (size_t)len);
+	assert_int_equal(message->partition, kafka_partition(key, (size_t)len, 4));
+	if (!tally->headers)
+		return;
+	snprintf(id, sizeof(id), "id-%u", n);
+	assert_string_equal(kafka_reader_header(message, "ce_id"), id);
+	assert_string_equal(kafka_reader_header(message, "ce_specversion"), "1.0");
+	assert_string_equal(kafka_reader_header(message, "ce_type"), "penstock.shop");
+	assert_string_equal(kafka_reader_header(message, "ce_source"), "/penstock/node%201/shop");
+	if (n == 0 || n == 1)
+		assert_string_equal(kafka_reader_header(message, "ce_time"),
+		    n == 0 ? "2025-06-17T23:30:05.123Z" : "2025-06-17T23:30:05.124Z");
+}
+
+static void tally_dead(void *context, const rd_kafka_message_t *message)
+{
+	struct tally *tally = context;
+	unsigned int n;
+	char text[64];
+
+	assert_true(message->len < sizeof(text));
+	memcpy(text, message->payload, message->len);
+	text[message->len] = '\0';
+	if (sscanf(text, "broken %u", &n) == 1) {
+		assert_string_equal(kafka_reader_header(message, "penstock.error.stage"), "parse");
+		assert_string_equal(kafka_reader_header(message, "penstock.error.reason"), "json_syntax");
+		assert_string_equal(kafka_reader_header(message, "penstock.error.message"), "expected {");
+		assert_string_equal(
+		    kafka_reader_header(message, "__connect.errors.stage"), "VALUE_CONVERTER");
+		assert_string_equal(kafka_reader_header(message, "__connect.errors.exception.class.name"),
+		    "penstock.json_syntax");
+		assert_string_equal(
+		    kafka_reader_header(message, "__connect.errors.exception.message"), "expected {");
+	} else {
+		assert_int_equal(sscanf(text, "{\"n\":%u}", &n), 1);
+		assert_string_equal(kafka_reader_header(message, "penstock.error.stage"), "emit");
+		assert_string_equal(
+		    kafka_reader_header(message, "penstock.error.reason"), "record_too_large");
+	}
+	assert_string_equal(kafka_reader_header(message, "penstock.error.stream"), "shop");
+	assert_string_equal(
+	    kafka_reader_header(message, "penstock.error.timestamp"), "2025-06-17T23:30:05.123Z");
+	assert_string_equal(kafka_reader_header(message, "penstock.error.replays"), "0");
+	assert_string_equal(kafka_reader_header(message, "__connect.errors.topic"), "raw");
+	assert_true(n < MAX_EVENTS);
+	tally->seen[n]++;
+}
+
+/* A record of several lines. */
+static void tally_group(void *context, const rd_kafka_message_t *message)
+{
+	struct tally *tally = context;
+	const char *at = message->payload, *end = at + message->len;
+	uint32_t lines = 0;
+
+	assert_true(message->len > 0 && end[-1] != '\n');
+	while (at < end) {
+		const char *eol = memchr(at, '\n', (size_t)(end - at));
+		unsigned int n;
+		char key[32];
+		int len;
+
+		if (eol == NULL)
+			eol = end;
+		assert_int_equal(sscanf(at, "{\"n\":%u", &n), 1);
+		assert_true(n < MAX_EVENTS && eol[-1] == '}');
+		len = snprintf(key, sizeof(key), "key-%u", n % 1000);
+		assert_int_equal(message->partition, kafka_partition(key, (size_t)len, 4));
+		tally->seen[n]++;
+		lines++;
+		at = eol + 1;
+	}
+	assert_int_equal(strtoul(kafka_reader_header(message, "penstock.count"), NULL, 10), lines);
+	assert_string_equal(kafka_reader_header(message, "content-type"), "application/x-ndjson");
+	if (tally->headers)
+		assert_string_equal(kafka_reader_header(message, "ce_type"), "penstock.shop");
+}
+
+/* Every event at least `low` and at most `high` times; only dead letters (dead), or only the others. */
+static void check_tally(const struct tally *tally, const struct fixture *fixture, bool dead, uint8_t high)
+{
+	for (uint32_t n = 0; n < fixture->next; n++) {
+		bool is_dead = fixture->dead_every > 0 && n % fixture->dead_every == 0;
+
+		if (is_dead != dead)
+			assert_int_equal(tally->seen[n], 0);
+		else if (tally->seen[n] < 1 || tally->seen[n] > high)
+			fail_msg("event %u is there %u times", n, tally->seen[n]);
+	}
+}
+
+static void read_back(struct fixture *fixture, const char *brokers, bool headers, uint8_t high)
+{
+	struct tally *tally = calloc(1, sizeof(*tally));
+
+	tally->padding = fixture->padding;
+	tally->headers = headers;
+	kafka_reader_all(brokers, "raw", tally_raw, tally);
+	check_tally(tally, fixture, false, high);
+	memset(tally->seen, 0, sizeof(tally->seen));
+	kafka_reader_all(brokers, "enriched", tally_enriched, tally);
+	check_tally(tally, fixture, false, high);
+	memset(tally->seen, 0, sizeof(tally->seen));
+	kafka_reader_all(brokers, "dead", tally_dead, tally);
+	check_tally(tally, fixture, true, high);
+	free(tally);
+}
+
+static void check_ledger(const struct fixture *fixture, const struct sink *sink)
+{
+	const struct sink_stream_counts *counts = &sink->ledger.stream[0];
+	uint32_t dead =
+	    fixture->dead_every > 0 ? (fixture->next + fixture->dead_every - 1) / fixture->dead_every : 0;
+
+	assert_int_equal(counts->durable, fixture->next - dead);
+	assert_int_equal(counts->dead_lettered, dead);
+	assert_int_equal(counts->records, 2 * (fixture->next - dead) + dead);
+	assert_int_equal(counts->shed, 0);
+}
+
+static void records_arrive_as_they_are(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink *sink;
+	char *brokers;
+	json_t *description;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 100;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	submit_events(&fixture, sink, 20000, 1500);
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	assert_int_equal(sink->ledger.stream[0].retries, 0);
+	description = describe(sink);
+	assert_string_equal(json_string_value(json_object_get(description, "state")), "ok");
+	assert_int_equal(json_integer_value(json_object_get(description, "outstanding")), 0);
+	assert_int_equal(json_integer_value(json_object_get(
+	                     json_array_get(json_object_get(description, "topics"), 1), "delivered")),
+	    19800);
+	json_decref(description);
+	read_back(&fixture, brokers, true, 1);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+}
+
+static void batch_records_hold_many_events(void **state)
+{
+	struct fixture fixture = {0};
+	struct tally *tally = calloc(1, sizeof(*tally));
+	struct sink *sink;
+	char *brokers;
+	uint64_t records;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 100;
+	fixture.padding = 300;
+	fixture.config.kafka.record = KAFKA_RECORD_BATCH;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	submit_events(&fixture, sink, 20000, 2000);
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	tally->headers = true;
+	records = kafka_reader_all(brokers, "enriched", tally_group, tally);
+	check_tally(tally, &fixture, false, 1);
+	assert_int_equal(records, 4 * (20000 / 2000) * 2); /* 165 KB for each partition, cut at 128 KB */
+	tally->headers = false;
+	memset(tally->seen, 0, sizeof(tally->seen));
+	assert_int_equal(kafka_reader_all(brokers, "raw", tally_group, tally), 4 * (20000 / 2000));
+	check_tally(tally, &fixture, false, 1);
+	memset(tally->seen, 0, sizeof(tally->seen));
+	kafka_reader_all(brokers, "dead", tally_dead, tally);
+	check_tally(tally, &fixture, true, 1);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+	free(tally);
+}
+
+/* Errors of the broker, again and again, while events flow; then the broker goes away for a while. */
+static void broker_errors_lose_nothing(void **state)
+{
+	static const rd_kafka_resp_err_t errors[] = {
+	    RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+	    RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+	    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+	    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+	    RD_KAFKA_RESP_ERR__TRANSPORT,
+	    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+	    RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS,
+	    RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+	    RD_KAFKA_RESP_ERR_UNKNOWN,
+	};
+	struct fixture fixture = {0};
+	struct sink *sink;
+	char *brokers;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 100;
+	fixture.config.kafka.property_keys[0] = (char *)"retry.backoff.ms";
+	fixture.config.kafka.property_values[0] = (char *)"10";
+	fixture.config.kafka.n_properties = 1;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	for (int i = 0; i < 40; i++) {
+		rd_kafka_mock_push_request_errors(sink_kafka_cluster(sink), PRODUCE_API, 1,
+		    errors[(size_t)i % (sizeof(errors) / sizeof(errors[0]))]);
+		submit_events(&fixture, sink, 500, 250);
+		if (i == 20)
+			rd_kafka_mock_broker_set_down(sink_kafka_cluster(sink), 1);
+		if (i == 23) {
+			json_t *description;
+			uint64_t before = sink->ledger.stream[0].durable;
+
+			for (int j = 0; j < 50; j++)
+				sink->ops->poll(sink, 1);
+			assert_int_equal(sink->ledger.stream[0].durable, before);
+			description = describe(sink);
+			assert_true(json_integer_value(json_object_get(description, "outstanding")) > 0);
+			json_decref(description);
+			rd_kafka_mock_broker_set_up(sink_kafka_cluster(sink), 1);
+		}
+	}
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	assert_true(sink->ledger.stream[0].retries > 0);
+	read_back(&fixture, brokers, true, 20); /* an answer that says "failed" may follow a write */
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+}
+
+/* The broker refuses requests for their size: the records go again one by one, and none is a dead letter. */
+static void a_request_too_large_is_taken_apart(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink *sink;
+	char *brokers;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 100;
+	/* All partitions' requests are on their way before the first answer is in. */
+	fixture.config.kafka.property_keys[0] = (char *)"linger.ms";
+	fixture.config.kafka.property_values[0] = (char *)"300";
+	fixture.config.kafka.n_properties = 1;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	for (int i = 0; i < 4; i++)
+		rd_kafka_mock_push_request_errors(
+		    sink_kafka_cluster(sink), PRODUCE_API, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+	submit_events(&fixture, sink, 3000, 1000);
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	assert_true(sink->ledger.stream[0].retries > 0);
+	assert_int_equal(sink->ledger.stream[0].reasons[REASON_RECORD_TOO_LARGE], 0);
+	read_back(&fixture, brokers, true, 1);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+}
+
+static void a_record_too_large_becomes_a_dead_letter(struct fixture *fixture)
+{
+	struct tally *tally = calloc(1, sizeof(*tally));
+	struct sink *sink;
+	char *brokers;
+
+	/* Small events, then some whose enriched form librdkafka refuses at message.max.bytes. */
+	fixture->config.kafka.property_keys[0] = (char *)"message.max.bytes";
+	fixture->config.kafka.property_values[0] = (char *)"80000";
+	fixture->config.kafka.n_properties = 1;
+	sink = start(fixture, 8);
+	brokers = brokers_of(sink);
+	submit_events(fixture, sink, 100, 100);
+	fixture->padding = 90000;
+	submit_events(fixture, sink, 20, 20);
+	fixture_drain(fixture, sink);
+	assert_int_equal(sink->ledger.stream[0].durable, 100);
+	assert_int_equal(sink->ledger.stream[0].dead_lettered, 20);
+	assert_int_equal(sink->ledger.stream[0].reasons[REASON_RECORD_TOO_LARGE], 20);
+	assert_int_equal(kafka_reader_all(brokers, "dead", tally_dead, tally), 20);
+	for (uint32_t n = 0; n < 120; n++)
+		assert_int_equal(tally->seen[n], n >= 100);
+	sink->ops->close(sink);
+	fixture_fini(fixture);
+	free(brokers);
+	free(tally);
+}
+
+static void too_large_events(void **state)
+{
+	struct fixture fixture = {0};
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	a_record_too_large_becomes_a_dead_letter(&fixture);
+}
+
+static void too_large_events_in_batch_records(void **state)
+{
+	struct fixture fixture = {0};
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.config.kafka.record = KAFKA_RECORD_BATCH;
+	a_record_too_large_becomes_a_dead_letter(&fixture);
+}
+
+static void a_fatal_error_makes_a_new_producer(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink *sink;
+	char *brokers;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 100;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	submit_events(&fixture, sink, 4000, 1000);
+	rd_kafka_test_fatal_error(
+	    sink_kafka_handle(sink), RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "test");
+	submit_events(&fixture, sink, 4000, 1000);
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	read_back(&fixture, brokers, true, 2);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+}
+
+static void a_full_queue_is_back_pressure(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink *sink;
+	struct batch *batch;
+	char *brokers;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 100;
+	fixture.config.kafka.property_keys[0] = (char *)"queue.buffering.max.messages";
+	fixture.config.kafka.property_values[0] = (char *)"700";
+	fixture.config.kafka.n_properties = 1;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	rd_kafka_mock_broker_set_down(sink_kafka_cluster(sink), 1);
+	assert_int_equal(sink->ops->submit(sink, fixture_batch(&fixture, 1000)), 0);
+	batch = fixture_batch(&fixture, 1000);
+	assert_int_equal(sink->ops->submit(sink, batch), -EAGAIN);
+	rd_kafka_mock_broker_set_up(sink_kafka_cluster(sink), 1);
+	fixture_submit(sink, batch);
+	submit_events(&fixture, sink, 4000, 500);
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	read_back(&fixture, brokers, true, 1);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+}
+
+/* Nobody listens at the address: nothing is confirmed, and close counts it all as shed, once per event. */
+static void no_broker_confirms_nothing(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink_ledger ledger;
+	struct sink *sink;
+	json_t *description;
+	uint64_t deadline_ns;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.config.kafka.bootstrap = (char *)"127.0.0.1:1";
+	sink = start(&fixture, 8);
+	sink->published = published_create(sizeof(ledger));
+	submit_events(&fixture, sink, 3000, 1000);
+	do {
+		sink->ops->poll(sink, 1);
+		description = describe(sink);
+		deadline_ns = json_object_get(description, "last_error") != NULL;
+		json_decref(description);
+	} while (!deadline_ns);
+	assert_int_equal(sink->ops->flush(sink, 0), -ETIMEDOUT);
+	published_read(sink->published, &ledger, sizeof(ledger));
+	assert_int_equal(sink->ledger.stream[0].durable, 0);
+	{
+		struct published *published = sink->published;
+
+		sink->ops->close(sink);
+		published_read(published, &ledger, sizeof(ledger));
+		published_destroy(published);
+	}
+	assert_int_equal(ledger.stream[0].durable, 0);
+	assert_int_equal(ledger.stream[0].shed, 3000);
+	assert_int_equal(ledger.stream[0].reasons[REASON_SHED_UNDELIVERED], 3000);
+	fixture_fini(&fixture);
+}
+
+/* A topic that is unknown at first: said so, tried again, delivered once it is there. */
+static void an_unknown_topic_is_waited_for(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink *sink;
+	char *brokers;
+	bool said = false;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.config.kafka.property_keys[0] = (char *)"topic.metadata.propagation.max.ms";
+	fixture.config.kafka.property_values[0] = (char *)"0";
+	fixture.config.kafka.n_properties = 1;
+	sink = start(&fixture, 8);
+	brokers = brokers_of(sink);
+	rd_kafka_mock_topic_set_error(
+	    sink_kafka_cluster(sink), "enriched", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	submit_events(&fixture, sink, 1000, 1000);
+	while (!said) {
+		json_t *description;
+		const char *error;
+
+		sink->ops->poll(sink, 1);
+		description = describe(sink);
+		error = json_string_value(json_object_get(description, "last_error"));
+		said = error != NULL && strstr(error, "topic enriched") != NULL;
+		json_decref(description);
+	}
+	assert_int_equal(sink->ledger.stream[0].durable, 0);
+	rd_kafka_mock_topic_set_error(sink_kafka_cluster(sink), "enriched", RD_KAFKA_RESP_ERR_NO_ERROR);
+	fixture_drain(&fixture, sink);
+	check_ledger(&fixture, sink);
+	read_back(&fixture, brokers, true, 1);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+	free(brokers);
+}
+
+static void bad_properties_are_refused(void **state)
+{
+	struct fixture fixture = {0};
+	struct sink *sink;
+	struct error err;
+
+	(void)state;
+	fixture_init(&fixture, 1);
+	fixture.config.kafka.embedded = true;
+	fixture.config.kafka.property_keys[0] = (char *)"compression.type";
+	fixture.config.kafka.property_values[0] = (char *)"zip";
+	fixture.config.kafka.n_properties = 1;
+	assert_int_equal(sink_kafka_create(&fixture.config, 0, &sink, &err), -EINVAL);
+	assert_null(sink);
+	assert_non_null(strstr(err.text, "compression"));
+	fixture_fini(&fixture);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(records_arrive_as_they_are),
+	    cmocka_unit_test(batch_records_hold_many_events),
+	    cmocka_unit_test(broker_errors_lose_nothing),
+	    cmocka_unit_test(a_request_too_large_is_taken_apart),
+	    cmocka_unit_test(too_large_events),
+	    cmocka_unit_test(too_large_events_in_batch_records),
+	    cmocka_unit_test(a_fatal_error_makes_a_new_producer),
+	    cmocka_unit_test(a_full_queue_is_back_pressure),
+	    cmocka_unit_test(no_broker_confirms_nothing),
+	    cmocka_unit_test(an_unknown_topic_is_waited_for),
+	    cmocka_unit_test(bad_properties_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
