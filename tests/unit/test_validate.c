@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "validate.h"
+#include "format.h"
+#include "random_text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define NOW_MS INT64_C(1750203005123) /* 2025-06-17T23:30:05.123Z */
+
+struct fixture {
+	struct config_field fields[SCHEMA_MAX_FIELDS];
+	struct config_stream stream;
+	struct schema *schema;
+	struct validator *validator;
+	struct hs_scratch *scratch;
+};
+
+static struct config_field *add(struct fixture *f, const char *name, enum field_type type)
+{
+	struct config_field *field = &f->fields[f->stream.n_fields++];
+
+	*field =
+	    (struct config_field){.name = (char *)name, .type = type, .line = 10 + (int)f->stream.n_fields};
+	f->stream.fields = f->fields;
+	f->stream.name = "catalog";
+	f->stream.max_event_bytes = 65536;
+	f->stream.line = 3;
+	return field;
+}
+
+static int try_open(struct fixture *f, struct error *err)
+{
+	if (f->stream.timestamp_field == NULL)
+		f->stream.max_past_ms = f->stream.max_future_ms = -1;
+	if (schema_create(&f->stream, &f->schema, err) != 0)
+		fail_msg("%s", err->text);
+	return validator_create(f->schema, &f->validator, err);
+}
+
+static void open_fixture(struct fixture *f)
+{
+	struct error err;
+
+	if (try_open(f, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(validator_scratch(f->validator, &f->scratch), 0);
+}
+
+static void close_fixture(struct fixture *f)
+{
+	validator_scratch_free(f->scratch);
+	validator_destroy(f->validator);
+	schema_destroy(f->schema);
+}
+
+static struct value make(enum value_type type, const char *text)
+{
+	return (struct value){.ptr = text, .len = (uint32_t)strlen(text), .type = (uint8_t)type};
+}
+
+static enum reason run(const struct fixture *f, const struct value *values, int64_t *time_ms, int *field)
+{
+	return validate_event(f->validator, f->scratch, values, NOW_MS, time_ms, field);
+}
+
+/* The first field of the fixture with one value, the others absent. */
+static enum reason one(const struct fixture *f, enum value_type type, const char *text)
+{
+	struct value values[SCHEMA_MAX_FIELDS] = {make(type, text)};
+	int64_t time_ms;
+	int field;
+
+	return run(f, values, &time_ms, &field);
+}
+
+static void set_catalog(struct fixture *f)
+{
+	static char *types[] = {
+	    "PRODUCT_CREATED", "PRICE_UPDATED", "STOCK_CHANGED", "PRODUCT_VIEW", "ADD_TO_CART", "PURCHASE"};
+	struct config_field *field;
+
+	field = add(f, "eventId", FIELD_STRING);
+	field->format = FORMAT_UUID;
+	field->required = true;
+	add(f, "timestamp", FIELD_STRING)->required = true;
+	field = add(f, "eventType", FIELD_STRING);
+	field->required = true;
+	field->enum_values = types;
+	field->n_enum = sizeof(types) / sizeof(types[0]);
+	add(f, "userId", FIELD_STRING)->pattern = "^user-[a-z0-9]{1,32}$";
+	add(f, "productId", FIELD_STRING)->pattern = "^prod-[a-z0-9]{1,32}$";
+	field = add(f, "sessionId", FIELD_STRING);
+	field->has_max_length = true;
+	field->max_length = 64;
+	field = add(f, "price", FIELD_NUMBER);
+	field->has_min = true;
+	f->stream.identity = "eventId";
+	f->stream.timestamp_field = "timestamp";
+	f->stream.max_past_ms = 7 * INT64_C(86400000);
+	f->stream.max_future_ms = 300000;
+}
+
+static void set_catalog_values(struct value *values)
+{
+	values[0] = make(VALUE_STRING, "f47ac10b-58cc-4372-a567-0e02b2c3d479");
+	values[1] = make(VALUE_STRING, "2025-06-17T23:30:00Z");
+	values[2] = make(VALUE_STRING, "PRODUCT_VIEW");
+	values[3] = make(VALUE_STRING, "user-abc");
+	values[4] = make(VALUE_STRING, "prod-xyz");
+	values[5] = make(VALUE_STRING, "session-789");
+	values[6] = make(VALUE_NUMBER, "19.99");
+}
+
+static void catalog_event(void **state)
+{
+	static const struct {
+		int field;
+		enum value_type type;
+		const char *text;
+		enum reason reason;
+	} cases[] = {
+	    {0, VALUE_ABSENT, "", REASON_FIELD_MISSING},
+	    {0, VALUE_NULL, "null", REASON_FIELD_MISSING},
+	    {0, VALUE_INTEGER, "5", REASON_FIELD_TYPE},
+	    {0, VALUE_STRING, "f47ac10b", REASON_FIELD_FORMAT},
+	    {1, VALUE_STRING, "yesterday", REASON_TIMESTAMP_INVALID},
+	    {1, VALUE_STRING, "2025-06-10T23:30:05.122Z", REASON_TIMESTAMP_PAST},
+	    {1, VALUE_STRING, "2025-06-10T23:30:05.123Z", REASON_NONE},
+	    {1, VALUE_STRING, "2025-06-17T23:35:05.124Z", REASON_TIMESTAMP_FUTURE},
+	    {1, VALUE_STRING, "2025-06-17T23:35:05.123Z", REASON_NONE},
+	    {1, VALUE_INTEGER, "1750203005", REASON_FIELD_TYPE},
+	    {2, VALUE_STRING, "PRODUCT_VIEWED", REASON_FIELD_ENUM},
+	    {2, VALUE_STRING, "", REASON_FIELD_ENUM},
+	    {3, VALUE_STRING, "user-", REASON_FIELD_PATTERN},
+	    {3, VALUE_STRING, "user-abc\n", REASON_FIELD_PATTERN},
+	    {3, VALUE_NULL, "null", REASON_NONE},
+	    {3, VALUE_ABSENT, "", REASON_NONE},
+	    {4, VALUE_OBJECT, "{}", REASON_FIELD_TYPE},
+	    {5, VALUE_STRING, "0123456789012345678901234567890123456789012345678901234567890123",
+	        REASON_NONE},
+	    {5, VALUE_STRING, "01234567890123456789012345678901234567890123456789012345678901234",
+	        REASON_FIELD_LENGTH},
+	    {6, VALUE_INTEGER, "-1", REASON_FIELD_RANGE},
+	    {6, VALUE_NUMBER, "-0.01", REASON_FIELD_RANGE},
+	    {6, VALUE_NUMBER, "-0.0", REASON_NONE},
+	    {6, VALUE_STRING, "19.99", REASON_FIELD_TYPE},
+	};
+	struct fixture f = {0};
+
+	(void)state;
+	set_catalog(&f);
+	open_fixture(&f);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct value values[SCHEMA_MAX_FIELDS] = {0};
+		enum reason reason;
+		int64_t time_ms;
+		int field;
+
+		set_catalog_values(values);
+		values[cases[i].field] = make(cases[i].type, cases[i].text);
+		reason = run(&f, values, &time_ms, &field);
+		if (reason != cases[i].reason)
+			fail_msg(
+			    "field %d, \"%s\": %s", cases[i].field, cases[i].text, reason_info(reason)->name);
+		assert_int_equal(field, reason == REASON_NONE ? SCHEMA_NO_FIELD : cases[i].field);
+		if (cases[i].field != 1)
+			assert_true(time_ms == (cases[i].field > 1 ? INT64_C(1750203000000) : NOW_MS));
+	}
+	close_fixture(&f);
+}
+
+static void first_failure_counts(void **state)
+{
+	struct value values[SCHEMA_MAX_FIELDS] = {0};
+	struct fixture f = {0};
+	int64_t time_ms;
+	int field;
+
+	(void)state;
+	set_catalog(&f);
+	open_fixture(&f);
+	set_catalog_values(values);
+	values[6] = make(VALUE_INTEGER, "-1");
+	assert_int_equal(run(&f, values, &time_ms, &field), REASON_FIELD_RANGE);
+	values[3] = make(VALUE_STRING, "x");
+	assert_int_equal(run(&f, values, &time_ms, &field), REASON_FIELD_PATTERN);
+	values[1] = make(VALUE_STRING, "x");
+	assert_int_equal(run(&f, values, &time_ms, &field), REASON_TIMESTAMP_INVALID);
+	assert_int_equal(field, 1);
+	close_fixture(&f);
+}
+
+/* Every constraint on one field: each fails before those behind it are asked. */
+static void order_within_a_field(void **state)
+{
+	static char *values[] = {
+	    "not-a-host-", "2025-06-17T23:30:00Z", "waytoolong", "-", "x.y", "2025-06-17"};
+	struct fixture f = {0};
+	struct config_field *field = add(&f, "all", FIELD_STRING);
+
+	(void)state;
+	field->required = true;
+	field->enum_values = values;
+	field->n_enum = 6;
+	field->has_max_length = true;
+	field->max_length = 10;
+	field->has_min_length = true;
+	field->min_length = 1;
+	field->format = FORMAT_HOSTNAME;
+	field->pattern = "^[^x]*$";
+	f.stream.timestamp_field = "all";
+	f.stream.max_past_ms = f.stream.max_future_ms = -1;
+	open_fixture(&f);
+	assert_int_equal(one(&f, VALUE_ABSENT, ""), REASON_FIELD_MISSING);
+	assert_int_equal(one(&f, VALUE_TRUE, "true"), REASON_FIELD_TYPE);
+	assert_int_equal(one(&f, VALUE_STRING, "else, far too long"), REASON_FIELD_ENUM);
+	assert_int_equal(one(&f, VALUE_STRING, "not-a-host-"), REASON_FIELD_LENGTH);
+	assert_int_equal(one(&f, VALUE_STRING, "-"), REASON_FIELD_FORMAT);
+	assert_int_equal(one(&f, VALUE_STRING, "x.y"), REASON_FIELD_PATTERN);
+	assert_int_equal(one(&f, VALUE_STRING, "2025-06-17"), REASON_TIMESTAMP_INVALID);
+	close_fixture(&f);
+}
+
+static void types(void **state)
+{
+	static const char *const texts[] = {"", "a", "1", "1.5", "true", "false", "null", "{}", "[]"};
+	static const uint16_t accepted[] = {
+	    [FIELD_STRING] = 1 << VALUE_STRING,
+	    [FIELD_NUMBER] = 1 << VALUE_INTEGER | 1 << VALUE_NUMBER,
+	    [FIELD_INTEGER] = 1 << VALUE_INTEGER,
+	    [FIELD_BOOLEAN] = 1 << VALUE_TRUE | 1 << VALUE_FALSE,
+	    [FIELD_OBJECT] = 1 << VALUE_OBJECT,
+	    [FIELD_ARRAY] = 1 << VALUE_ARRAY,
+	};
+
+	(void)state;
+	for (int type = FIELD_STRING; type <= FIELD_ARRAY; type++) {
+		for (int required = 0; required < 2; required++) {
+			struct fixture f = {0};
+
+			add(&f, "x", (enum field_type)type)->required = required;
+			open_fixture(&f);
+			for (int value = VALUE_ABSENT; value <= VALUE_ARRAY; value++) {
+				enum reason want =
+				    accepted[type] >> value & 1 ? REASON_NONE : REASON_FIELD_TYPE;
+
+				if (value == VALUE_ABSENT || value == VALUE_NULL)
+					want = required ? REASON_FIELD_MISSING : REASON_NONE;
+				assert_int_equal(one(&f, (enum value_type)value, texts[value]), want);
+			}
+			close_fixture(&f);
+		}
+	}
+}
+
+static void ranges(void **state)
+{
+	static const struct {
+		double min, max; /* NAN: none */
+		const char *text;
+		bool inside;
+	} cases[] = {
+	    {-9007199254740992.0, 9007199254740992.0, "9007199254740992", true},
+	    {-9007199254740992.0, 9007199254740992.0, "9007199254740993", false},
+	    {-9007199254740992.0, 9007199254740992.0, "-9007199254740993", false},
+	    {-9007199254740992.0, 9007199254740992.0, "9007199254740993.0", true}, /* as a double */
+	    {0, 9223372036854775808.0, "9223372036854775807", true},
+	    {0, 9223372036854775808.0, "9223372036854775808", true},
+	    {0, 9223372036854775808.0, "9223372036854780000", false},
+	    {-9223372036854775808.0, 0, "-9223372036854775808", true},
+	    {9223372036854775808.0, 1e300, "9223372036854775807", false},
+	    {9223372036854775808.0, 1e300, "9223372036854775808", true},
+	    {-1e300, -1e200, "-9223372036854775808", false},
+	    {-1e300, -1e200, "-1e250", true},
+	    {0.1, 0.3, "0.1", true},
+	    {0.1, 0.3, "0.3", true},
+	    {0.1, 0.3, "0.30000000000000004", false},
+	    {0.1, 0.3, "0", false},
+	    {-0.5, 0.5, "0", true},
+	    {-0.5, 0.5, "-0", true},
+	    {0.2, 0.8, "0", false},
+	    {0.2, 0.8, "1", false},
+	    {1, 2, "1e0", true},
+	    {1, 2, "20e-1", true},
+	    {1, 2, "2.0000001", false},
+	    {1, 2, "1e400", false},
+	    {1, 2, "99999999999999999999999999", false},
+	    {-5, -1, "-3", true},
+	    {-5, -1, "3", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool integer = strpbrk(cases[i].text, ".e") == NULL;
+		struct fixture f = {0};
+		struct config_field *field = add(&f, "x", FIELD_NUMBER);
+		enum reason reason;
+
+		field->has_min = field->has_max = true;
+		field->min = cases[i].min;
+		field->max = cases[i].max;
+		open_fixture(&f);
+		reason = one(&f, integer ? VALUE_INTEGER : VALUE_NUMBER, cases[i].text);
+		if (reason != (cases[i].inside ? REASON_NONE : REASON_FIELD_RANGE))
+			fail_msg("%s in %.17g..%.17g: %s", cases[i].text, cases[i].min, cases[i].max,
+			    reason_info(reason)->name);
+		close_fixture(&f);
+	}
+}
+
+static void lengths_are_code_points(void **state)
+{
+	static const char *const units[] = {"a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+
+	(void)state;
+	for (uint32_t min = 0; min <= 6; min++) {
+		for (uint32_t max = min; max <= 9; max++) {
+			struct fixture f = {0};
+			struct config_field *field = add(&f, "x", FIELD_STRING);
+
+			field->has_min_length = field->has_max_length = true;
+			field->min_length = min;
+			field->max_length = max;
+			open_fixture(&f);
+			for (uint32_t i = 0; i < 4 * 12; i++) {
+				struct text t = {0};
+
+				for (uint32_t k = 0; k < i / 4; k++)
+					put(&t, units[(i + k / 2) % 4]);
+				t.bytes[t.len] = '\0';
+				assert_int_equal(one(&f, VALUE_STRING, t.bytes),
+				    i / 4 >= min && i / 4 <= max ? REASON_NONE : REASON_FIELD_LENGTH);
+			}
+			close_fixture(&f);
+		}
+	}
+}
+
+static void event_times(void **state)
+{
+	static const struct {
+		enum timestamp_format format;
+		enum field_type declared;
+		enum value_type type;
+		const char *text;
+		enum reason reason;
+		int64_t ms;
+	} cases[] = {
+	    {TIMESTAMP_RFC3339, FIELD_STRING, VALUE_STRING, "2025-06-18T01:30:00.5+02:00", REASON_NONE,
+	        INT64_C(1750203000500)},
+	    {TIMESTAMP_RFC3339, FIELD_STRING, VALUE_STRING, "0000-01-01T00:00:00+00:01",
+	        REASON_TIMESTAMP_INVALID, NOW_MS},
+	    {TIMESTAMP_RFC3339, FIELD_STRING, VALUE_STRING, "9999-12-31T23:59:60Z", REASON_TIMESTAMP_INVALID,
+	        NOW_MS},
+	    {TIMESTAMP_RFC3339, FIELD_STRING, VALUE_NULL, "null", REASON_NONE, NOW_MS},
+	    {TIMESTAMP_RFC3339, FIELD_STRING, VALUE_ABSENT, "", REASON_NONE, NOW_MS},
+	    {TIMESTAMP_UNIX_S, FIELD_INTEGER, VALUE_INTEGER, "1750203000", REASON_NONE,
+	        INT64_C(1750203000000)},
+	    {TIMESTAMP_UNIX_S, FIELD_INTEGER, VALUE_NUMBER, "1750203000.5", REASON_FIELD_TYPE, NOW_MS},
+	    {TIMESTAMP_UNIX_S, FIELD_INTEGER, VALUE_STRING, "1750203000", REASON_FIELD_TYPE, NOW_MS},
+	    {TIMESTAMP_UNIX_S, FIELD_NUMBER, VALUE_NUMBER, "1750203000.5", REASON_NONE,
+	        INT64_C(1750203000500)},
+	    {TIMESTAMP_UNIX_S, FIELD_NUMBER, VALUE_INTEGER, "1750203000", REASON_NONE,
+	        INT64_C(1750203000000)},
+	    {TIMESTAMP_UNIX_S, FIELD_STRING, VALUE_STRING, "1750203000.25", REASON_NONE,
+	        INT64_C(1750203000250)},
+	    {TIMESTAMP_UNIX_S, FIELD_STRING, VALUE_STRING, " 1750203000", REASON_TIMESTAMP_INVALID, NOW_MS},
+	    {TIMESTAMP_UNIX_S, FIELD_STRING, VALUE_STRING, "", REASON_TIMESTAMP_INVALID, NOW_MS},
+	    {TIMESTAMP_UNIX_S, FIELD_STRING, VALUE_INTEGER, "1750203000", REASON_FIELD_TYPE, NOW_MS},
+	    {TIMESTAMP_UNIX_S, FIELD_INTEGER, VALUE_INTEGER, "1750203000000", REASON_TIMESTAMP_INVALID,
+	        NOW_MS},
+	    {TIMESTAMP_UNIX_MS, FIELD_INTEGER, VALUE_INTEGER, "1750203000500", REASON_NONE,
+	        INT64_C(1750203000500)},
+	    {TIMESTAMP_UNIX_MS, FIELD_STRING, VALUE_STRING, "1750203000500", REASON_NONE,
+	        INT64_C(1750203000500)},
+	    {TIMESTAMP_UNIX_MS, FIELD_INTEGER, VALUE_INTEGER, "-1", REASON_NONE, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct value value = make(cases[i].type, cases[i].text);
+		struct fixture f = {0};
+		enum reason reason;
+		int64_t ms;
+		int field;
+
+		add(&f, "t", cases[i].declared);
+		f.stream.timestamp_field = "t";
+		f.stream.timestamp_format = cases[i].format;
+		f.stream.max_past_ms = f.stream.max_future_ms = -1;
+		open_fixture(&f);
+		reason = run(&f, &value, &ms, &field);
+		if (reason != cases[i].reason || ms != cases[i].ms)
+			fail_msg("case %zu: %s, %" PRId64, i, reason_info(reason)->name, ms);
+		close_fixture(&f);
+	}
+}
+
+static void refused_configurations(void **state)
+{
+	struct error err;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		static const char *const messages[] = {
+		    "line 12: field \"b\": pattern: Missing close parenthesis",
+		    "line 11: field \"a\": enum, length, format and pattern are for strings",
+		    "line 12: field \"b\": min and max are for numbers",
+		    "line 11: field \"a\": the timestamp must be a string",
+		    "line 12: field \"b\": the timestamp must be a string",
+		    "line 11: field \"a\": min and max must be numbers",
+		};
+		struct fixture f = {0};
+		struct config_field *a = add(&f, "a", FIELD_INTEGER), *b = add(&f, "b", FIELD_STRING);
+
+		switch (i) {
+		case 0:
+			b->pattern = "(abc";
+			add(&f, "c", FIELD_STRING)->pattern = "fi+ne";
+			break;
+		case 1:
+			a->format = FORMAT_UUID;
+			break;
+		case 2:
+			b->has_min = true;
+			break;
+		case 3:
+			f.stream.timestamp_field = "a";
+			break;
+		case 4:
+			b->type = FIELD_BOOLEAN;
+			f.stream.timestamp_field = "b";
+			f.stream.timestamp_format = TIMESTAMP_UNIX_S;
+			break;
+		default:
+			a->has_max = true;
+			a->max = __builtin_nan("");
+		}
+		assert_int_equal(try_open(&f, &err), -EINVAL);
+		assert_null(f.validator);
+		if (strncmp(err.text, messages[i], strlen(messages[i])) != 0)
+			fail_msg("%s", err.text);
+		schema_destroy(f.schema);
+	}
+	validator_destroy(NULL);
+}
+
+/* Two streams, one scratch; events that have ended are left alone. */
+static void bursts(void **state)
+{
+	static struct burst burst;
+	struct fixture catalog = {0}, loose = {0};
+	struct validator *validators[2];
+	struct hs_scratch *scratch = NULL;
+
+	(void)state;
+	set_catalog(&catalog);
+	add(&loose, "word", FIELD_STRING)->pattern = "needle|pin";
+	open_fixture(&catalog);
+	assert_null(catalog.scratch);
+	open_fixture(&loose);
+	validators[0] = catalog.validator;
+	validators[1] = loose.validator;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(validator_scratch(validators[i], &scratch), 0);
+	assert_non_null(scratch);
+
+	burst.n = BURST_EVENTS;
+	burst.now_ms = NOW_MS;
+	for (uint32_t i = 0; i < BURST_EVENTS; i++) {
+		struct event *event = &burst.event[i];
+
+		event->stream = i % 2;
+		event->time_ms = 77;
+		event->reason = i % 8 == 7 ? REASON_JSON_SYNTAX : REASON_NONE;
+		event->reason_field = SCHEMA_NO_FIELD;
+		if (i % 2 == 0)
+			set_catalog_values(burst_values(&burst, i));
+		else
+			burst_values(&burst, i)[0] =
+			    make(VALUE_STRING, i % 4 == 1 ? "a needle in" : "a haystack");
+		if (i % 8 == 2)
+			burst_values(&burst, i)[2] = make(VALUE_STRING, "OTHER");
+	}
+	validate_burst(validators, scratch, &burst);
+	for (uint32_t i = 0; i < BURST_EVENTS; i++) {
+		static const enum reason want[] = {REASON_NONE, REASON_NONE, REASON_FIELD_ENUM,
+		    REASON_FIELD_PATTERN, REASON_NONE, REASON_NONE, REASON_NONE, REASON_JSON_SYNTAX};
+		static const int field[] = {-1, -1, 2, 0, -1, -1, -1, -1};
+		const struct event *event = &burst.event[i];
+
+		assert_int_equal(event->reason, want[i % 8]);
+		assert_int_equal(event->reason_field, field[i % 8]);
+		assert_true(event->time_ms == (i % 2 == 0 ? INT64_C(1750203000000) : NOW_MS));
+	}
+	validator_scratch_free(scratch);
+	close_fixture(&catalog);
+	close_fixture(&loose);
+}
+
+/* A second opinion on one field, by the plainest means. */
+static enum reason model(
+    const struct config_field *field, const struct oracle *oracle, const struct value *value)
+{
+	bool number = value->type == VALUE_INTEGER || value->type == VALUE_NUMBER;
+	char text[TEXT_MAX + 1];
+	uint32_t points = 0;
+	bool found = false;
+
+	if (value->type == VALUE_ABSENT || value->type == VALUE_NULL)
+		return field->required ? REASON_FIELD_MISSING : REASON_NONE;
+	if ((field->type == FIELD_STRING && value->type != VALUE_STRING) ||
+	    (field->type == FIELD_NUMBER && !number) ||
+	    (field->type == FIELD_INTEGER && value->type != VALUE_INTEGER) ||
+	    (field->type == FIELD_BOOLEAN && value->type != VALUE_TRUE && value->type != VALUE_FALSE) ||
+	    (field->type == FIELD_OBJECT && value->type != VALUE_OBJECT) ||
+	    (field->type == FIELD_ARRAY && value->type != VALUE_ARRAY))
+		return REASON_FIELD_TYPE;
+	memcpy(text, value->ptr, value->len);
+	text[value->len] = '\0';
+	for (size_t i = 0; i < field->n_enum; i++)
+		found |=
+		    strlen(field->enum_values[i]) == value->len && strcmp(field->enum_values[i], text) == 0;
+	if (field->n_enum != 0 && !found)
+		return REASON_FIELD_ENUM;
+	if (number && ((field->has_min && strtod(text, NULL) < field->min) ||
+	                  (field->has_max && strtod(text, NULL) > field->max)))
+		return REASON_FIELD_RANGE;
+	for (uint32_t i = 0; i < value->len; i++)
+		points += (value->ptr[i] & 0xc0) != 0x80;
+	if ((field->has_min_length && points < field->min_length) ||
+	    (field->has_max_length && points > field->max_length))
+		return REASON_FIELD_LENGTH;
+	if (field->format != FORMAT_NONE && !format_check(field->format, value->ptr, value->len))
+		return REASON_FIELD_FORMAT;
+	if (field->pattern != NULL && !oracle_match(oracle, value->ptr, value->len))
+		return REASON_FIELD_PATTERN;
+	return REASON_NONE;
+}
+
+#define RANDOM_FIELDS 3
+
+static void random_field(struct fixture *f, uint64_t *seed, uint32_t i)
+{
+	static const char *const names[RANDOM_FIELDS] = {"a", "b", "c"};
+	static char *values[] = {"red", "green", "blue", "", "1.2.3.4", "a much longer colour than those"};
+	static char *const patterns[] = {"^[a-z]{1,8}$", "e", "^(red|green)$", "^.{3}$", "^\\d+$", "n$"};
+	struct config_field *field =
+	    add(f, names[i], rnd(seed, 2) ? FIELD_STRING : (enum field_type)rnd(seed, 6));
+
+	field->required = rnd(seed, 4) == 0;
+	if (field->type == FIELD_NUMBER || field->type == FIELD_INTEGER) {
+		field->has_min = rnd(seed, 2);
+		field->min = rnd(seed, 2) ? 0 : (double)rnd(seed, 100) / 4 - 20;
+		field->has_max = rnd(seed, 2);
+		field->max = (double)rnd(seed, 1000) / 8;
+	}
+	if (field->type != FIELD_STRING)
+		return;
+	field->enum_values = values;
+	field->n_enum = rnd(seed, 3) == 0 ? 1 + rnd(seed, 6) : 0;
+	field->has_min_length = rnd(seed, 3) == 0;
+	field->min_length = rnd(seed, 5);
+	field->has_max_length = rnd(seed, 3) == 0;
+	field->max_length = rnd(seed, 12);
+	field->format = rnd(seed, 4) == 0 ? (enum field_format)rnd(seed, FORMAT_COUNT) : FORMAT_NONE;
+	field->pattern = rnd(seed, 3) == 0 ? patterns[rnd(seed, 6)] : NULL;
+}
+
+static struct value random_value(const struct config_field *field, uint64_t *seed)
+{
+	static const char *const strings[] = {"red", "green", "", "1.2.3.4", "::1",
+	    "a much longer colour than those", "\xc3\xa9t\xc3\xa9", "a@b.c", "2025-06-17T23:30:00Z",
+	    "2025-06-17", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "123"};
+	static const char *const fixed[] = {"", "", "", "", "true", "false", "null", "{}", "[]"};
+	static const uint8_t usual[][2] = {
+	    [FIELD_STRING] = {VALUE_STRING, VALUE_STRING},
+	    [FIELD_NUMBER] = {VALUE_INTEGER, VALUE_NUMBER},
+	    [FIELD_INTEGER] = {VALUE_INTEGER, VALUE_INTEGER},
+	    [FIELD_BOOLEAN] = {VALUE_TRUE, VALUE_FALSE},
+	    [FIELD_OBJECT] = {VALUE_OBJECT, VALUE_OBJECT},
+	    [FIELD_ARRAY] = {VALUE_ARRAY, VALUE_ARRAY},
+	};
+	struct value value = {0};
+	struct text t = {0};
+	char number[64];
+
+	value.type = rnd(seed, 10) ? usual[field->type][rnd(seed, 2)] : (uint8_t)rnd(seed, VALUE_ARRAY + 1);
+	switch (value.type) {
+	case VALUE_STRING:
+		put(&t, strings[rnd(seed, 12)]);
+		if (rnd(seed, 3) == 0 && (t.len == 0 || (t.bytes[0] & 0x80) == 0))
+			mutate(&t, seed, "abcdefrgn.0123:-@T");
+		break;
+	case VALUE_INTEGER:
+		(void)snprintf(number, sizeof(number), "%d", (int)rnd(seed, 300) - 100);
+		put(&t, rnd(seed, 20) ? number : "123456789012345678901234567890");
+		break;
+	case VALUE_NUMBER:
+		(void)snprintf(number, sizeof(number), "%.3f", ((int)rnd(seed, 3000) - 1000) / 8.0);
+		put(&t, rnd(seed, 20) ? number : "-1.5e300");
+		break;
+	default:
+		put(&t, fixed[value.type]);
+	}
+	value.ptr = exact_copy(&t);
+	value.len = t.len;
+	return value;
+}
+
+static void random_events(void **state)
+{
+	enum { SCHEMAS = 1000, EVENTS = 200 };
+	uint32_t counts[REASON_COUNT] = {0};
+	uint64_t seed = 17;
+
+	(void)state;
+	for (int s = 0; s < SCHEMAS; s++) {
+		struct oracle oracles[RANDOM_FIELDS] = {0};
+		struct fixture f = {0};
+
+		for (uint32_t i = 0; i < RANDOM_FIELDS; i++) {
+			random_field(&f, &seed, i);
+			if (f.fields[i].pattern != NULL)
+				oracle_open(&oracles[i], f.fields[i].pattern, 0);
+		}
+		open_fixture(&f);
+		for (int e = 0; e < EVENTS; e++) {
+			struct value values[RANDOM_FIELDS];
+			enum reason want = REASON_NONE, got;
+			int want_field = SCHEMA_NO_FIELD, field;
+			int64_t time_ms;
+
+			for (uint32_t i = 0; i < RANDOM_FIELDS; i++) {
+				values[i] = random_value(&f.fields[i], &seed);
+				if (want != REASON_NONE)
+					continue;
+				want = model(&f.fields[i], &oracles[i], &values[i]);
+				want_field = want != REASON_NONE ? (int)i : SCHEMA_NO_FIELD;
+			}
+			got = run(&f, values, &time_ms, &field);
+			if (got != want || field != want_field)
+				fail_msg("schema %d event %d: %s of %d, not %s of %d", s, e,
+				    reason_info(got)->name, field, reason_info(want)->name, want_field);
+			assert_true(time_ms == NOW_MS);
+			counts[got]++;
+			for (uint32_t i = 0; i < RANDOM_FIELDS; i++)
+				free((char *)values[i].ptr);
+		}
+		close_fixture(&f);
+		for (uint32_t i = 0; i < RANDOM_FIELDS; i++) {
+			if (oracles[i].set != NULL)
+				oracle_close(&oracles[i]);
+		}
+	}
+	for (int reason = REASON_FIELD_MISSING; reason <= REASON_FIELD_PATTERN; reason++)
+		assert_true(counts[reason] > 100);
+	assert_true(counts[REASON_NONE] > 100);
+}
+
+/* What the parser would never hand over: any bytes with any type. No crash, and a reason of this stage. */
+static void any_bytes(void **state)
+{
+	struct fixture f = {0};
+	uint64_t seed = 23;
+
+	(void)state;
+	set_catalog(&f);
+	add(&f, "word", FIELD_STRING)->pattern = "needle|[^a]p+";
+	add(&f, "host", FIELD_STRING)->format = FORMAT_IP;
+	open_fixture(&f);
+	for (int e = 0; e < 100000; e++) {
+		struct value values[SCHEMA_MAX_FIELDS] = {0};
+		int64_t time_ms;
+		enum reason reason;
+		int field;
+
+		set_catalog_values(values);
+		for (uint32_t i = 0; i < f.stream.n_fields; i++) {
+			struct text t = {0};
+
+			if (i < 7) {
+				memcpy(t.bytes, values[i].ptr, values[i].len);
+				t.len = values[i].len;
+			}
+			if (rnd(&seed, 4) == 0) {
+				values[i].type = (uint8_t)rnd(&seed, VALUE_ARRAY + 1);
+				t.len = rnd(&seed, 80);
+			}
+			if (rnd(&seed, 8) == 0)
+				for (uint32_t k = 0; k < t.len; k++)
+					t.bytes[k] = (char)rnd(&seed, 256);
+			values[i].ptr = exact_copy(&t);
+			values[i].len = t.len;
+		}
+		reason = run(&f, values, &time_ms, &field);
+		assert_in_range(reason, REASON_NONE, REASON_COUNT - 1);
+		if (reason == REASON_NONE) {
+			assert_int_equal(field, SCHEMA_NO_FIELD);
+		} else {
+			assert_string_equal(reason_info(reason)->stage, "validate");
+			assert_in_range(field, 0, f.stream.n_fields - 1);
+		}
+		for (uint32_t i = 0; i < f.stream.n_fields; i++)
+			free((char *)values[i].ptr);
+	}
+	close_fixture(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(catalog_event),
+	    cmocka_unit_test(first_failure_counts),
+	    cmocka_unit_test(order_within_a_field),
+	    cmocka_unit_test(types),
+	    cmocka_unit_test(ranges),
+	    cmocka_unit_test(lengths_are_code_points),
+	    cmocka_unit_test(event_times),
+	    cmocka_unit_test(refused_configurations),
+	    cmocka_unit_test(bursts),
+	    cmocka_unit_test(random_events),
+	    cmocka_unit_test(any_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
