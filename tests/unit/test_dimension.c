@@ -120,8 +120,10 @@ static void keys_of_every_length(void **state)
 	struct dimension *dimension;
 	struct error err = {""};
 	char *text = malloc(1 << 20), key[DIMENSION_MAX_KEY + 1] = "";
-	size_t used = (size_t)sprintf(text, "id,n:integer\n");
+	size_t used;
 
+	assert_non_null(text);
+	used = (size_t)sprintf(text, "id,n:integer\n");
 	memset(key, 'k', DIMENSION_MAX_KEY);
 	for (unsigned int n = 1; n <= DIMENSION_MAX_KEY; n++)
 		used += (size_t)sprintf(text + used, "%.*s,%u\n", (int)n, key, n);
