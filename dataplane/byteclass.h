@@ -44,31 +44,40 @@ static inline uint32_t byteclass_mask(const struct byteclass *class, __m128i v)
 	return (uint32_t)_mm_movemask_epi8(byteclass_misses(class, v));
 }
 
+/* The offset of the `i`th of four pieces of four bytes that cover 4 to 16 bytes. */
+static inline uint32_t byteclass_piece(uint32_t i, uint32_t len)
+{
+	return 4 * i < len - 4 ? 4 * i : len - 4;
+}
+
+/* 1 to 16 bytes as one vector, without branches on the length but for very short texts: lengths of
+ * identifiers vary, and a mispredicted branch costs more than the rest of the check. Byte k of piece i is
+ * text[byteclass_piece() + k]; of texts shorter than 4, bytes 0, len / 2 and len - 1. */
+static inline __m128i byteclass_load_short(const char *text, uint32_t len)
+{
+	uint32_t piece[4];
+
+	if (len < 4)
+		return _mm_cvtsi32_si128(
+		    (uint8_t)text[0] | (uint8_t)text[len / 2] << 8 | (uint8_t)text[len - 1] << 16);
+	for (uint32_t i = 0; i < 4; i++)
+		memcpy(&piece[i], text + byteclass_piece(i, len), 4);
+	return _mm_set_epi32((int)piece[3], (int)piece[2], (int)piece[1], (int)piece[0]);
+}
+
 /* Bit i: text[i] is not a member, for i < len <= 16. */
 static inline uint32_t byteclass_mask_short(const struct byteclass *class, const char *text, uint32_t len)
 {
-	uint32_t mask, a, b;
-	uint64_t word, last;
+	uint32_t mask, all = 0;
 
-	if (len == 16)
-		return byteclass_mask(class, _mm_loadu_si128((const __m128i *)text));
-	if (len >= 8) {
-		memcpy(&word, text, 8);
-		memcpy(&last, text + len - 8, 8);
-		mask = byteclass_mask(class, _mm_set_epi64x((long long)last, (long long)word));
-		return (mask & 0xff) | (mask >> 8) << (len - 8);
-	}
-	if (len >= 4) {
-		memcpy(&a, text, 4);
-		memcpy(&b, text + len - 4, 4);
-		mask = byteclass_mask(class, _mm_cvtsi64_si128((long long)(a | (uint64_t)b << 32)));
-		return (mask & 0xf) | (mask >> 4 & 0xf) << (len - 4);
-	}
 	if (len == 0)
 		return 0;
-	a = (uint8_t)text[0] | (uint32_t)(uint8_t)text[len / 2] << 8 | (uint32_t)(uint8_t)text[len - 1] << 16;
-	mask = byteclass_mask(class, _mm_cvtsi32_si128((int)a));
-	return (mask & 1) | (mask >> 1 & 1) << (len / 2) | (mask >> 2 & 1) << (len - 1);
+	mask = byteclass_mask(class, byteclass_load_short(text, len));
+	if (len < 4)
+		return (mask & 1) | (mask >> 1 & 1) << (len / 2) | (mask >> 2 & 1) << (len - 1);
+	for (uint32_t i = 0; i < 4; i++)
+		all |= (mask >> 4 * i & 15) << byteclass_piece(i, len);
+	return all;
 }
 
 /* How many bytes at the start are members. */
@@ -90,8 +99,13 @@ static inline bool byteclass_all(const struct byteclass *class, const char *text
 {
 	__m128i misses;
 
-	if (len <= 16)
-		return byteclass_mask_short(class, text, len) == 0;
+	if (len == 0)
+		return true;
+	if (len <= 16) {
+		misses = byteclass_misses(class, byteclass_load_short(text, len));
+		return len < 4 ? (_mm_cvtsi128_si32(misses) & 0xffffff) == 0
+		               : _mm_testz_si128(misses, misses);
+	}
 	misses = byteclass_misses(class, _mm_loadu_si128((const __m128i *)(text + len - 16)));
 	for (uint32_t at = 0; at + 16 < len; at += 16)
 		misses = _mm_or_si128(
