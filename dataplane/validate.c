@@ -21,11 +21,15 @@ enum constraint {
 	CHECK_TIME = 64,
 };
 
+/* Checks that are one comparison, so that they need no branch on whether the field is there. */
+enum quick { QUICK_NONE, QUICK_TYPE, QUICK_LENGTH, QUICK_NOT_NEGATIVE };
+
 /* One field's constraints. */
 struct check {
-	uint16_t types; /* bit t: enum value_type t is accepted */
+	uint16_t types;  /* bit t: enum value_type t is accepted */
+	uint16_t absent; /* bit t: enum value_type t says that an optional field is absent */
+	uint8_t quick;   /* enum quick: passing this is passing all */
 	bool required;
-	bool not_negative; /* the range is: not below zero, or wider */
 	uint8_t constraints;
 	uint8_t format;
 	uint32_t min_length, max_length;
@@ -80,7 +84,6 @@ static void set_range(struct check *c, const struct config_field *field)
 		c->min_integer = low < -end ? INT64_MIN : (int64_t)low;
 		c->max_integer = high >= end ? INT64_MAX : (int64_t)high;
 	}
-	c->not_negative = c->min <= 0 && !field->has_max;
 	c->constraints |= CHECK_RANGE;
 }
 
@@ -145,6 +148,17 @@ nomem:
 	return error_set(err, -ENOMEM, "out of memory for field \"%s\"", field->name);
 }
 
+static void choose_quick(struct check *c)
+{
+	c->absent = c->required ? 0 : 1 << VALUE_ABSENT | 1 << VALUE_NULL;
+	if (c->constraints == 0)
+		c->quick = QUICK_TYPE;
+	else if (c->constraints == CHECK_LENGTH)
+		c->quick = QUICK_LENGTH;
+	else if (c->constraints == CHECK_RANGE && c->min <= 0 && c->max == (double)INFINITY)
+		c->quick = QUICK_NOT_NEGATIVE;
+}
+
 static int compile_timestamp(struct validator *v, const struct schema *schema, struct error *err)
 {
 	const struct config_stream *stream = schema->config;
@@ -202,6 +216,8 @@ int validator_create(const struct schema *schema, struct validator **out, struct
 	rc = compile_timestamp(v, schema, err);
 	if (rc != 0)
 		goto err;
+	for (uint16_t i = 0; i < v->n_fields; i++)
+		choose_quick(&v->checks[i]);
 	if (n_regexes > 0) {
 		rc = compile_regexes(v, schema, regexes, n_regexes, err);
 		if (rc != 0)
@@ -242,8 +258,6 @@ static enum reason check_range(const struct check *c, const struct value *value)
 	int64_t integer;
 	double number;
 
-	if (c->not_negative && value->len != 0 && value->ptr[0] != '-')
-		return REASON_NONE;
 	if (value->type == VALUE_INTEGER && number_int64(value->ptr, value->len, &integer))
 		return integer >= c->min_integer && integer <= c->max_integer ? REASON_NONE
 		                                                              : REASON_FIELD_RANGE;
@@ -253,9 +267,14 @@ static enum reason check_range(const struct check *c, const struct value *value)
 }
 
 /* A code point takes one to four bytes, so most lengths are decided without counting. */
+static inline uint32_t fewest_points(const struct value *value)
+{
+	return value->len / 4 + (value->len % 4 != 0);
+}
+
 static bool check_length(const struct check *c, const struct value *value)
 {
-	uint32_t points = 0, fewest = value->len / 4 + (value->len % 4 != 0);
+	uint32_t points = 0, fewest = fewest_points(value);
 
 	if (fewest >= c->min_length && value->len <= c->max_length)
 		return true;
@@ -320,24 +339,46 @@ static inline enum reason check_value(const struct validator *v, struct hs_scrat
 	return REASON_NONE;
 }
 
+/* True: nothing is wrong with the field. False: not known yet. */
+static inline bool passes_quickly(const struct check *c, const struct value *value)
+{
+	bool present = c->types >> value->type & 1, absent = c->absent >> value->type & 1;
+
+	switch (c->quick) {
+	case QUICK_TYPE:
+		return present | absent;
+	case QUICK_LENGTH:
+		return absent |
+		       (present & (value->len <= c->max_length) & (fewest_points(value) >= c->min_length));
+	case QUICK_NOT_NEGATIVE:
+		return absent | (present & (*(value->len != 0 ? value->ptr : "-") != '-'));
+	default:
+		return false;
+	}
+}
+
+/* One field: REASON_NONE or what is wrong with it. */
+static inline enum reason check_field(const struct validator *v, struct hs_scratch *scratch,
+    const struct check *c, const struct value *value, int64_t now_ms, int64_t *time_ms)
+{
+	if (passes_quickly(c, value))
+		return REASON_NONE;
+	if ((c->types >> value->type & 1) != 0)
+		return c->constraints != 0 ? check_value(v, scratch, c, value, now_ms, time_ms) : REASON_NONE;
+	if (value->type != VALUE_ABSENT && value->type != VALUE_NULL)
+		return REASON_FIELD_TYPE;
+	return c->required ? REASON_FIELD_MISSING : REASON_NONE;
+}
+
 enum reason validate_event(const struct validator *validator, struct hs_scratch *scratch,
     const struct value *values, int64_t now_ms, int64_t *time_ms, int *field)
 {
 	*time_ms = now_ms;
 	*field = SCHEMA_NO_FIELD;
 	for (uint16_t i = 0; i < validator->n_fields; i++) {
-		const struct check *c = &validator->checks[i];
-		const struct value *value = &values[i];
-		enum reason reason = REASON_NONE;
+		enum reason reason =
+		    check_field(validator, scratch, &validator->checks[i], &values[i], now_ms, time_ms);
 
-		if ((c->types >> value->type & 1) != 0) {
-			if (c->constraints != 0)
-				reason = check_value(validator, scratch, c, value, now_ms, time_ms);
-		} else if (value->type != VALUE_ABSENT && value->type != VALUE_NULL) {
-			reason = REASON_FIELD_TYPE;
-		} else if (c->required) {
-			reason = REASON_FIELD_MISSING;
-		}
 		if (reason != REASON_NONE) {
 			*field = i;
 			return reason;
@@ -346,20 +387,40 @@ enum reason validate_event(const struct validator *validator, struct hs_scratch 
 	return REASON_NONE;
 }
 
+/* The events from..to of one stream, field by field, so that each check runs over many values in a row: it is
+ * one code path, well predicted. An event that has ended is not looked at again, so the first failure counts.
+ */
+static void validate_run(
+    const struct validator *v, struct hs_scratch *scratch, struct burst *burst, uint32_t from, uint32_t to)
+{
+	for (uint16_t field = 0; field < v->n_fields; field++) {
+		const struct check *c = &v->checks[field];
+
+		for (uint32_t i = from; i < to; i++) {
+			struct event *event = &burst->event[i];
+			enum reason reason;
+
+			if (event->reason != REASON_NONE)
+				continue;
+			reason = check_field(
+			    v, scratch, c, &burst_values(burst, i)[field], burst->now_ms, &event->time_ms);
+			if (reason != REASON_NONE)
+				event_end(event, reason, field);
+		}
+	}
+}
+
 void validate_burst(struct validator *const *validators, struct hs_scratch *scratch, struct burst *burst)
 {
-	for (uint32_t i = 0; i < burst->n; i++) {
-		struct event *event = &burst->event[i];
-		enum reason reason;
-		int field;
+	uint32_t from = 0;
 
-		if (event->reason != REASON_NONE) {
-			event->time_ms = burst->now_ms;
-			continue;
+	for (uint32_t i = 0; i < burst->n; i++) {
+		burst->event[i].time_ms = burst->now_ms;
+		if (burst->event[i].stream != burst->event[from].stream) {
+			validate_run(validators[burst->event[from].stream], scratch, burst, from, i);
+			from = i;
 		}
-		reason = validate_event(validators[event->stream], scratch, burst_values(burst, i),
-		    burst->now_ms, &event->time_ms, &field);
-		if (reason != REASON_NONE)
-			event_end(event, reason, field);
 	}
+	if (from < burst->n)
+		validate_run(validators[burst->event[from].stream], scratch, burst, from, burst->n);
 }

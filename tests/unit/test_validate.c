@@ -610,9 +610,44 @@ static struct value random_value(const struct config_field *field, uint64_t *see
 	return value;
 }
 
+/* One burst of random events, each also by itself. */
+static void random_burst(struct fixture *f, const struct oracle *oracles, uint64_t *seed, uint32_t *counts)
+{
+	static struct burst burst;
+
+	burst.n = 1 + rnd(seed, BURST_EVENTS);
+	burst.now_ms = NOW_MS;
+	for (uint32_t e = 0; e < burst.n; e++) {
+		burst.event[e] = (struct event){.reason_field = SCHEMA_NO_FIELD};
+		for (uint32_t i = 0; i < RANDOM_FIELDS; i++)
+			burst_values(&burst, e)[i] = random_value(&f->fields[i], seed);
+	}
+	validate_burst(&f->validator, f->scratch, &burst);
+	for (uint32_t e = 0; e < burst.n; e++) {
+		struct value *values = burst_values(&burst, e);
+		enum reason want = REASON_NONE;
+		int want_field = SCHEMA_NO_FIELD, field;
+		int64_t time_ms;
+
+		for (uint32_t i = 0; i < RANDOM_FIELDS && want == REASON_NONE; i++) {
+			want = model(&f->fields[i], &oracles[i], &values[i]);
+			want_field = want != REASON_NONE ? (int)i : SCHEMA_NO_FIELD;
+		}
+		assert_int_equal(burst.event[e].reason, want);
+		assert_int_equal(burst.event[e].reason_field, want_field);
+		assert_true(burst.event[e].time_ms == NOW_MS);
+		assert_int_equal(run(f, values, &time_ms, &field), want);
+		assert_int_equal(field, want_field);
+		assert_true(time_ms == NOW_MS);
+		counts[want]++;
+		for (uint32_t i = 0; i < RANDOM_FIELDS; i++)
+			free((char *)values[i].ptr);
+	}
+}
+
 static void random_events(void **state)
 {
-	enum { SCHEMAS = 1000, EVENTS = 200 };
+	enum { SCHEMAS = 1000, BURSTS = 6 };
 	uint32_t counts[REASON_COUNT] = {0};
 	uint64_t seed = 17;
 
@@ -627,28 +662,8 @@ static void random_events(void **state)
 				oracle_open(&oracles[i], f.fields[i].pattern, 0);
 		}
 		open_fixture(&f);
-		for (int e = 0; e < EVENTS; e++) {
-			struct value values[RANDOM_FIELDS];
-			enum reason want = REASON_NONE, got;
-			int want_field = SCHEMA_NO_FIELD, field;
-			int64_t time_ms;
-
-			for (uint32_t i = 0; i < RANDOM_FIELDS; i++) {
-				values[i] = random_value(&f.fields[i], &seed);
-				if (want != REASON_NONE)
-					continue;
-				want = model(&f.fields[i], &oracles[i], &values[i]);
-				want_field = want != REASON_NONE ? (int)i : SCHEMA_NO_FIELD;
-			}
-			got = run(&f, values, &time_ms, &field);
-			if (got != want || field != want_field)
-				fail_msg("schema %d event %d: %s of %d, not %s of %d", s, e,
-				    reason_info(got)->name, field, reason_info(want)->name, want_field);
-			assert_true(time_ms == NOW_MS);
-			counts[got]++;
-			for (uint32_t i = 0; i < RANDOM_FIELDS; i++)
-				free((char *)values[i].ptr);
-		}
+		for (int b = 0; b < BURSTS; b++)
+			random_burst(&f, oracles, &seed, counts);
 		close_fixture(&f);
 		for (uint32_t i = 0; i < RANDOM_FIELDS; i++) {
 			if (oracles[i].set != NULL)
