@@ -11,7 +11,8 @@ enum json_isa json_best_isa(void)
 	if (!__builtin_cpu_supports("pclmul") || !__builtin_cpu_supports("sse4.2") ||
 	    !__builtin_cpu_supports("popcnt"))
 		return JSON_ISA_SCALAR;
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi"))
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
+	    !__builtin_cpu_supports("bmi2"))
 		return JSON_ISA_SSE42;
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
 	    !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512vbmi2"))
@@ -21,16 +22,16 @@ enum json_isa json_best_isa(void)
 
 int json_parser_init(struct json_parser *parser, enum json_isa isa, uint32_t max_event_bytes)
 {
-	static json_index_fn *const indexers[] = {
+	static json_fast_fn *const fast[] = {
 	    [JSON_ISA_SCALAR] = NULL,
-	    [JSON_ISA_SSE42] = json_index_sse42,
-	    [JSON_ISA_AVX2] = json_index_avx2,
-	    [JSON_ISA_AVX512] = json_index_avx512,
+	    [JSON_ISA_SSE42] = json_fast_sse42,
+	    [JSON_ISA_AVX2] = json_fast_avx2,
+	    [JSON_ISA_AVX512] = json_fast_avx512,
 	};
 	size_t words = (size_t)max_event_bytes / 64 + 1;
 
-	*parser = (struct json_parser){
-	    .isa = isa, .max_event_bytes = max_event_bytes, .index_event = indexers[isa]};
+	*parser =
+	    (struct json_parser){.isa = isa, .max_event_bytes = max_event_bytes, .parse_fast = fast[isa]};
 	if (max_event_bytes > UINT32_MAX - JSON_INDEX_MARGIN)
 		return -EINVAL;
 	if (isa == JSON_ISA_SCALAR)
@@ -52,14 +53,6 @@ void json_parser_fini(struct json_parser *parser)
 	*parser = (struct json_parser){.isa = JSON_ISA_SCALAR};
 }
 
-static bool parse_fast(struct json_parser *parser, const struct schema *schema, const char *data,
-    uint32_t len, struct json_output *out)
-{
-	struct json_index index = {.token = parser->index, .backslash = parser->backslash};
-
-	return parser->index_event(data, len, &index) && json_walk(schema, data, len, &index, out);
-}
-
 enum reason json_parse(struct json_parser *parser, const struct schema *schema, const char *data,
     uint32_t len, struct json_output *out)
 {
@@ -70,8 +63,8 @@ enum reason json_parse(struct json_parser *parser, const struct schema *schema, 
 	}
 	/* Where a stream's events may be larger than the parser was made for, the reference takes the large
 	 * ones. */
-	if (parser->index_event != NULL && len <= parser->max_event_bytes &&
-	    parse_fast(parser, schema, data, len, out)) {
+	if (parser->parse_fast != NULL && len <= parser->max_event_bytes &&
+	    parser->parse_fast(parser, schema, data, len, out)) {
 		out->error_offset = 0;
 		out->error_field = SCHEMA_NO_FIELD;
 		return REASON_NONE;

@@ -27,7 +27,7 @@
 
 enum json_isa { JSON_ISA_SCALAR, JSON_ISA_SSE42, JSON_ISA_AVX2, JSON_ISA_AVX512 };
 
-struct json_index;
+struct json_output;
 
 struct json_parser {
 	enum json_isa isa;
@@ -35,7 +35,8 @@ struct json_parser {
 	uint32_t *index;      /* positions of structural characters, for one event */
 	uint32_t index_size;  /* entries: max_event_bytes + a margin */
 	uint64_t *backslash;  /* bitmap of the event's backslashes */
-	bool (*index_event)(const char *data, uint32_t len, struct json_index *index); /* NULL: scalar */
+	bool (*parse_fast)(struct json_parser *parser, const struct schema *schema, const char *data, uint32_t len,
+	    struct json_output *out); /* NULL: scalar */
 };
 
 /* Where the answer goes. The caller owns all memory. */

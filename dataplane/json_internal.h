@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the parts of the JSON parser share: the reference, the indexers and the walker. Not for other modules.
+ * What the parts of the JSON parser share: the reference and the fast path for each instruction set. Not for
+ * other modules.
  */
 #ifndef PENSTOCK_JSON_INTERNAL_H
 #define PENSTOCK_JSON_INTERNAL_H
@@ -29,25 +30,10 @@ static inline void json_output_reset(const struct schema *schema, struct json_ou
 enum reason json_parse_scalar(
     const struct schema *schema, const char *data, uint32_t len, struct json_output *out);
 
-/* The tokens of one event, found by an indexer: every structural character and every quote outside strings,
- * and the first byte of every other run of bytes outside strings that is not white space. Every opening quote
- * is followed by its closing quote, nothing inside a string is a token, and strings hold no control
- * characters. */
-struct json_index {
-	uint32_t *token;     /* offsets in the event; room for len + JSON_INDEX_MARGIN */
-	uint64_t *backslash; /* bit i of word w: a backslash at 64 * w + i; room for len / 64 + 1 words */
-	uint32_t n;
-	bool has_backslash;
-	bool has_non_ascii; /* outside strings or inside */
-};
-
-/* Fills *index. False: the event is not valid JSON. */
-typedef bool json_index_fn(const char *data, uint32_t len, struct json_index *index);
-json_index_fn json_index_avx512, json_index_avx2, json_index_sse42;
-
-/* Parses an event by its index. False: it has to be refused, or is beyond what this path decides; *out is
- * then meaningless, and the reference has the word. */
-bool json_walk(const struct schema *schema, const char *data, uint32_t len, const struct json_index *index,
-    struct json_output *out);
+/* The fast path, by instruction set: json_parse() for events of at most parser->max_event_bytes, where it
+ * says yes. False: the event has to be refused; *out is then meaningless, and the reference has the word. */
+typedef bool json_fast_fn(struct json_parser *parser, const struct schema *schema, const char *data,
+    uint32_t len, struct json_output *out);
+json_fast_fn json_fast_avx512, json_fast_avx2, json_fast_sse42;
 
 #endif

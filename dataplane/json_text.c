@@ -48,10 +48,12 @@ bool json_utf8_valid(const char *data, uint32_t len)
 
 		if (end - p >= 8) {
 			memcpy(&word, p, 8);
-			if ((word & UINT64_C(0x8080808080808080)) == 0) {
+			word &= UINT64_C(0x8080808080808080);
+			if (word == 0) {
 				p += 8;
 				continue;
 			}
+			p += __builtin_ctzll(word) / 8;
 		}
 		n = json_utf8_sequence(p, end);
 		if (n == 0)
@@ -115,20 +117,22 @@ static uint32_t encode_utf8(uint32_t code_point, char *out)
 
 uint32_t json_escape(const char *p, const char *end, char out[JSON_ESCAPE_MAX_OUTPUT], uint32_t *out_len)
 {
-	static const char simple[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
+	static const char simple[256] = {['"'] = '"',
+	    ['\\'] = '\\',
+	    ['/'] = '/',
+	    ['b'] = '\b',
+	    ['f'] = '\f',
+	    ['n'] = '\n',
+	    ['r'] = '\r',
+	    ['t'] = '\t'};
 	int32_t high, low;
 
 	if (end - p < 2)
 		return 0;
 	if (p[1] != 'u') {
-		for (uint32_t i = 0; i < sizeof(simple) - 1; i += 2) {
-			if (simple[i] == p[1]) {
-				out[0] = simple[i + 1];
-				*out_len = 1;
-				return 2;
-			}
-		}
-		return 0;
+		out[0] = simple[(uint8_t)p[1]];
+		*out_len = 1;
+		return out[0] != 0 ? 2 : 0;
 	}
 	high = code_unit(p, end);
 	if (high < 0 || (high >= 0xdc00 && high <= 0xdfff))
@@ -144,31 +148,57 @@ uint32_t json_escape(const char *p, const char *end, char out[JSON_ESCAPE_MAX_OU
 	return 12;
 }
 
+/* Copies up to the first backslash or the end; returns how many bytes. `to` may be NULL. Eight at a time:
+ * plain runs are short. Behind what it copies it may scribble, but only where the text still to come would
+ * go. */
+static size_t copy_plain(const char *p, const char *end, char *to)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7, pattern = ones * '\\';
+	const char *start = p;
+
+	while (end - p >= 8) {
+		uint64_t word, hits;
+
+		memcpy(&word, p, 8);
+		if (to != NULL)
+			memcpy(to + (p - start), &word, 8);
+		/* The lowest bit that is set marks the first backslash; those above it may be borrows. */
+		hits = ((word ^ pattern) - ones) & ~(word ^ pattern) & highs;
+		if (hits != 0)
+			return (size_t)(p - start) + (size_t)__builtin_ctzll(hits) / 8;
+		p += 8;
+	}
+	for (; p < end && *p != '\\'; p++) {
+		if (to != NULL)
+			to[p - start] = *p;
+	}
+	return (size_t)(p - start);
+}
+
 bool json_unescape(const char *text, uint32_t len, char *out, uint32_t *out_len)
 {
 	const char *p = text, *end = text + len;
 	char *to = out;
 
-	while (p < end) {
-		const char *next = memchr(p, '\\', (size_t)(end - p));
-		size_t plain = (size_t)((next == NULL ? end : next) - p);
+	for (;;) {
+		size_t plain = copy_plain(p, end, to);
 		char decoded[JSON_ESCAPE_MAX_OUTPUT];
 		uint32_t n = 0, taken;
 
-		if (out != NULL) {
-			memcpy(to, p, plain);
-			to += plain;
+		p += plain;
+		if (p < end) {
+			taken = json_escape(p, end, decoded, &n);
+			if (taken == 0)
+				return false;
+			p += taken;
 		}
-		if (next == NULL)
-			break;
-		taken = json_escape(next, end, decoded, &n);
-		if (taken == 0)
-			return false;
 		if (out != NULL) {
+			to += plain;
 			memcpy(to, decoded, n);
 			to += n;
 		}
-		p = next + taken;
+		if (p == end)
+			break;
 	}
 	if (out != NULL)
 		*out_len = (uint32_t)(to - out);

@@ -49,15 +49,23 @@ static uint64_t next_multiplier(uint64_t *state)
 	return (z ^ (z >> 31)) | 1;
 }
 
+static struct schema_key field_key(const struct schema *schema, uint16_t field)
+{
+	return make_key(schema->fields[field].name, schema->fields[field].name_len);
+}
+
 static bool fill_table(struct schema *schema, uint32_t size)
 {
-	memset(schema->hash_table, 0, size);
+	for (uint32_t i = 0; i < size; i++)
+		schema->hash_table[i] = (struct schema_entry){.key.len = UINT32_MAX};
 	for (uint16_t i = 0; i < schema->n_fields; i++) {
-		uint32_t slot = schema_slot(schema, &schema->keys[i], schema->fields[i].name);
+		struct schema_key key = field_key(schema, i);
+		struct schema_entry *entry =
+		    &schema->hash_table[schema_slot(schema, &key, schema->fields[i].name)];
 
-		if (schema->hash_table[slot] != 0)
+		if (entry->key.len != UINT32_MAX)
 			return false;
-		schema->hash_table[slot] = (uint8_t)(i + 1);
+		*entry = (struct schema_entry){.key = key, .field = i};
 	}
 	return true;
 }
@@ -66,9 +74,9 @@ static bool middle_needed(const struct schema *schema)
 {
 	for (uint16_t i = 0; i < schema->n_fields; i++) {
 		for (uint16_t j = 0; j < i; j++) {
-			const struct schema_key *a = &schema->keys[i], *b = &schema->keys[j];
+			struct schema_key a = field_key(schema, i), b = field_key(schema, j);
 
-			if (a->len == b->len && a->head == b->head && a->tail == b->tail)
+			if (a.len == b.len && a.head == b.head && a.tail == b.tail)
 				return true;
 		}
 	}
@@ -84,7 +92,7 @@ static int build_table(struct schema *schema, struct error *err)
 	while ((1u << bits) < 2u * schema->n_fields)
 		bits++;
 	for (; bits <= HASH_MAX_BITS; bits++) {
-		uint8_t *table = realloc(schema->hash_table, (size_t)1 << bits);
+		struct schema_entry *table = realloc(schema->hash_table, sizeof(*table) << bits);
 
 		if (table == NULL)
 			return error_set(err, -ENOMEM, "no memory for the field table");
@@ -137,7 +145,6 @@ static int add_fields(struct schema *schema, const struct config_stream *stream,
 		field->name_len = (uint32_t)len;
 		field->type = config->type;
 		field->config = config;
-		schema->keys[i] = make_key(config->name, (uint32_t)len);
 		if (config->required)
 			schema->required |= UINT64_C(1) << i;
 		for (uint16_t j = 0; j < i; j++) {

@@ -33,6 +33,14 @@ struct schema_key {
 	uint32_t len;
 };
 
+/* An entry of the lookup table. */
+struct schema_entry {
+	struct schema_key key; /* len UINT32_MAX: empty; no event's key is that long */
+	int32_t field;
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct schema_entry) == 32, "two entries in a cache line, and a shift to find one");
+
 struct schema {
 	const struct config_stream *config; /* must outlive the schema */
 	uint16_t n_fields;
@@ -48,8 +56,7 @@ struct schema {
 	uint64_t hash_multiplier[2];
 	uint32_t hash_shift;
 	bool hash_middle; /* names longer than 16 bytes differ only in the middle, so it is hashed as well */
-	uint8_t *hash_table; /* field index + 1; 0 is empty */
-	struct schema_key keys[SCHEMA_MAX_FIELDS];
+	struct schema_entry *hash_table;
 };
 
 /* Compiles one stream. `stream` must stay alive. Returns 0; -ENOMEM; -EINVAL with the reason when names cannot
@@ -85,20 +92,18 @@ static inline uint32_t schema_slot(const struct schema *schema, const struct sch
 }
 
 /* The field with that key, or SCHEMA_NO_FIELD; `name` is what the key was made of. Any thread; two multiplications
- * and two comparisons, and a memcmp() for names longer than 16 bytes. */
+ * and one cache line, and a memcmp() for names longer than 16 bytes. */
 static inline int schema_find_key(const struct schema *schema, const struct schema_key *key, const char *name)
 {
-	int field = schema->hash_table[schema_slot(schema, key, name)] - 1;
-	const struct schema_key *declared;
+	const struct schema_entry *entry = &schema->hash_table[schema_slot(schema, key, name)];
+	uint64_t difference = (entry->key.head ^ key->head) | (entry->key.tail ^ key->tail) |
+			      (entry->key.len ^ key->len);
 
-	if (field < 0)
+	if (difference != 0)
 		return SCHEMA_NO_FIELD;
-	declared = &schema->keys[field];
-	if (declared->head != key->head || declared->tail != key->tail || declared->len != key->len)
+	if (key->len > 16 && memcmp(schema->fields[entry->field].name + 8, name + 8, key->len - 16) != 0)
 		return SCHEMA_NO_FIELD;
-	if (key->len > 16 && memcmp(schema->fields[field].name + 8, name + 8, key->len - 16) != 0)
-		return SCHEMA_NO_FIELD;
-	return field;
+	return entry->field;
 }
 
 /* The index of the declared field with that name (decoded bytes, not NUL-terminated), or SCHEMA_NO_FIELD. Reads

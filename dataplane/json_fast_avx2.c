@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "json_index_bits.h"
+#include "json_walk.h"
 
 static inline uint64_t mask(__m256i low, __m256i high)
 {
@@ -13,7 +14,7 @@ static inline uint64_t equal(const __m256i in[2], char c)
 	return mask(_mm256_cmpeq_epi8(in[0], all), _mm256_cmpeq_epi8(in[1], all));
 }
 
-static inline struct classes classify(const char *p)
+static inline struct classes classify_block(const char *p)
 {
 	const __m256i space = _mm256_broadcastsi128_si256(_mm_setr_epi8(SPACE_BY_NIBBLE));
 	const __m256i op = _mm256_broadcastsi128_si256(_mm_setr_epi8(OP_BY_NIBBLE));
@@ -34,7 +35,13 @@ static inline struct classes classify(const char *p)
 	};
 }
 
-bool json_index_avx2(const char *data, uint32_t len, struct json_index *index)
+static inline uint32_t lowest_bit(uint64_t bits)
 {
-	return index_event(data, len, index);
+	return (uint32_t)_tzcnt_u64(bits);
+}
+
+bool json_fast_avx2(struct json_parser *parser, const struct schema *schema, const char *data, uint32_t len,
+    struct json_output *out)
+{
+	return parse_fast(parser, schema, data, len, out);
 }

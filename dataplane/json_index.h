@@ -9,12 +9,23 @@
  *   uint32_t *emit(uint32_t *to, uint32_t base, uint64_t bits)  base + the position of each bit; returns the
  * end; may scribble over JSON_INDEX_MARGIN entries past it
  */
-#ifndef PENSTOCK_JSON_INDEX_BLOCK_H
-#define PENSTOCK_JSON_INDEX_BLOCK_H
+#ifndef PENSTOCK_JSON_INDEX_H
+#define PENSTOCK_JSON_INDEX_H
 
 #include "json_internal.h"
 
 #include <immintrin.h>
+
+/* The tokens of one event: every structural character and every quote outside strings, and the first byte of
+ * every other run of bytes outside strings that is not white space. Every opening quote is followed by its
+ * closing quote, nothing inside a string is a token, and strings hold no control characters. */
+struct json_index {
+	uint32_t *token;     /* offsets in the event; room for len + JSON_INDEX_MARGIN */
+	uint64_t *backslash; /* bit i of word w: a backslash at 64 * w + i; room for len / 64 + 1 words */
+	uint32_t n;
+	bool has_backslash;
+	bool has_non_ascii; /* outside strings or inside */
+};
 
 /* Bit i: byte i of a block is ... */
 struct classes {
@@ -33,13 +44,13 @@ struct carry {
 	uint64_t escape;    /* 1: the first byte is escaped */
 };
 
-static inline struct classes classify(const char *p);
-static inline struct classes classify_tail(const char *p, uint32_t n);
+static inline struct classes classify(const char *p, uint32_t n);
 static inline uint32_t *emit(uint32_t *to, uint32_t base, uint64_t bits);
 
-/* Bytes that a backslash before them escapes. Backslashes are rare: one step for each that escapes something.
- */
-static inline uint64_t find_escaped(uint64_t backslash, uint64_t *escape)
+/* Takes the quotes that a backslash escapes out of `quote`. Backslashes are rare: one step for each that
+ * escapes. */
+static __attribute__((noinline, cold)) uint64_t drop_escaped(
+    uint64_t quote, uint64_t backslash, uint64_t *escape)
 {
 	uint64_t escaped = *escape;
 
@@ -53,7 +64,7 @@ static inline uint64_t find_escaped(uint64_t backslash, uint64_t *escape)
 		escaped |= bit << 1;
 		backslash &= ~(bit | bit << 1);
 	}
-	return escaped;
+	return quote & ~escaped;
 }
 
 /* Bit i of the result: parity of bits 0..i. */
@@ -71,7 +82,7 @@ static inline uint64_t block_tokens(const struct classes *c, struct carry *carry
 	uint64_t quote = c->quote, in_string, scalar, starts;
 
 	if (__builtin_expect((c->backslash | carry->escape) != 0, 0))
-		quote &= ~find_escaped(c->backslash, &carry->escape);
+		quote = drop_escaped(quote, c->backslash, &carry->escape);
 	in_string =
 	    prefix_xor(quote) ^ carry->in_string; /* with the opening quote, without the closing one */
 	carry->in_string = (uint64_t)((int64_t)in_string >> 63);
@@ -82,25 +93,19 @@ static inline uint64_t block_tokens(const struct classes *c, struct carry *carry
 	return (c->op & ~in_string) | quote | starts;
 }
 
+/* Fills *index. False: the event is not valid JSON. */
 static inline bool index_event(const char *data, uint32_t len, struct json_index *index)
 {
-	struct carry carry = {0};
 	uint64_t bad = 0, high = 0, backslash = 0, *words = index->backslash;
-	uint32_t *to = index->token, base = 0;
-	struct classes c;
+	uint32_t *to = index->token;
+	struct carry carry = {0};
 
-	for (; len - base >= 64; base += 64) {
-		c = classify(data + base);
+	for (uint32_t base = 0; base < len; base += 64) {
+		struct classes c = classify(data + base, len - base);
+
 		high |= c.high;
 		backslash |= c.backslash;
 		*words++ = c.backslash;
-		to = emit(to, base, block_tokens(&c, &carry, &bad));
-	}
-	if (base < len) {
-		c = classify_tail(data + base, len - base);
-		high |= c.high;
-		backslash |= c.backslash;
-		*words = c.backslash;
 		to = emit(to, base, block_tokens(&c, &carry, &bad));
 	}
 	index->n = (uint32_t)(to - index->token);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "json_index_block.h"
+#include "json_index.h"
+#include "json_walk.h"
 
 static inline struct classes classify_vector(__m512i in)
 {
@@ -17,15 +18,12 @@ static inline struct classes classify_vector(__m512i in)
 	};
 }
 
-static inline struct classes classify(const char *p)
-{
-	return classify_vector(_mm512_loadu_si512(p));
-}
-
-static inline struct classes classify_tail(const char *p, uint32_t n)
+static inline struct classes classify(const char *p, uint32_t n)
 {
 	/* Lanes that are masked out are not read. */
-	return classify_vector(_mm512_mask_loadu_epi8(_mm512_set1_epi8(' '), (UINT64_C(1) << n) - 1, p));
+	__mmask64 lanes = n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+
+	return classify_vector(_mm512_mask_loadu_epi8(_mm512_set1_epi8(' '), lanes, p));
 }
 
 static inline void store_positions(uint32_t *to, __m512i base, __m128i positions)
@@ -52,7 +50,8 @@ static inline uint32_t *emit(uint32_t *to, uint32_t base, uint64_t bits)
 	return to + n;
 }
 
-bool json_index_avx512(const char *data, uint32_t len, struct json_index *index)
+bool json_fast_avx512(struct json_parser *parser, const struct schema *schema, const char *data, uint32_t len,
+    struct json_output *out)
 {
-	return index_event(data, len, index);
+	return parse_fast(parser, schema, data, len, out);
 }

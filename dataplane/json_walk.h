@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The walker: one pass over the index of an event, guided by the schema.
+ * The walker: one pass over the index of an event, guided by the schema. Compiled for each instruction set,
+ * like the indexer.
  *
  * Why it never reads past the event or the index: it makes sure that the last token is a closing brace, and
  * puts the event's first byte, the opening one, behind it. Every step consumes a token that the grammar
  * allows, so the last one is consumed as a closing brace; what must follow that, inside or outside, can never
  * be an opening brace. For the same reason a byte can be read after any number or literal.
  */
-#include "json_internal.h"
+#ifndef PENSTOCK_JSON_WALK_H
+#define PENSTOCK_JSON_WALK_H
+
+#include "json_index.h"
 #include "json_text.h"
 
 #include <string.h>
@@ -16,24 +20,24 @@ struct walker {
 	const struct schema *schema;
 	const char *data;
 	uint32_t len;
-	const struct json_index *index;
+	const uint64_t *backslash; /* NULL: there is none */
 	struct json_output *out;
 };
 
 /* Whether a backslash lies in data[start..end). */
-static inline bool has_backslash(const struct walker *w, uint32_t start, uint32_t end)
+static inline __attribute__((always_inline)) bool has_backslash(
+    const struct walker *w, uint32_t start, uint32_t end)
 {
-	const uint64_t *words = w->index->backslash;
 	uint32_t first = start / 64, last = end / 64;
 	uint64_t bits;
 
-	if (__builtin_expect(!w->index->has_backslash, 1))
+	if (w->backslash == NULL)
 		return false;
-	bits = words[first] & ~UINT64_C(0) << start % 64;
+	bits = w->backslash[first] & ~UINT64_C(0) << start % 64;
 	for (uint32_t i = first; i < last; i++) {
 		if (bits != 0)
 			return true;
-		bits = words[i + 1];
+		bits = w->backslash[i + 1];
 	}
 	return (bits & ~(~UINT64_C(0) << end % 64)) != 0;
 }
@@ -110,7 +114,7 @@ static inline bool same(const char *p, const char *word)
 
 /* The number or literal whose token is at `start`; 0, or its end. `next` is where the next token is: a run of
  * bytes is one token, so that anything but `next` and white space at the end means that the run goes on. */
-static inline uint32_t scalar_end(const struct walker *w, uint32_t start, uint32_t next, uint8_t *type)
+static uint32_t scalar_end(const struct walker *w, uint32_t start, uint32_t next, uint8_t *type)
 {
 	const char *p = w->data + start, *end;
 
@@ -228,6 +232,17 @@ static bool record_unknown(const struct walker *w, uint32_t start, uint32_t end)
 	return true;
 }
 
+/* In two stores. */
+static inline void store_value(struct value *value, const char *ptr, uint32_t len, uint8_t type)
+{
+	uint64_t rest = len | (uint64_t)type << 32;
+
+	_Static_assert(
+	    offsetof(struct value, type) == offsetof(struct value, len) + 4, "the type follows the length");
+	value->ptr = ptr;
+	memcpy((char *)value + offsetof(struct value, len), &rest, 8);
+}
+
 static bool store_escaped(const struct walker *w, uint32_t start, uint32_t len, struct value *value)
 {
 	struct json_output *out = w->out;
@@ -240,12 +255,106 @@ static bool store_escaped(const struct walker *w, uint32_t start, uint32_t len, 
 	return true;
 }
 
-bool json_walk(const struct schema *schema, const char *data, uint32_t len, const struct json_index *index,
-    struct json_output *out)
+/* The key whose quotes are token[0] and token[1]. False: an escape in it is invalid. */
+static inline __attribute__((always_inline)) bool find_field(
+    const struct walker *w, const uint32_t *token, int *field)
 {
-	const struct walker w = {.schema = schema, .data = data, .len = len, .index = index, .out = out};
+	uint32_t start = token[0] + 1, len = token[1] - start;
+	struct schema_key key;
+
+	if (has_backslash(w, start, token[1]))
+		return find_escaped_field(w, start, len, field);
+	key = schema_key_loaded(load_head(w, start), w->data + start, len);
+	*field = schema_find_key(w->schema, &key, w->data + start);
+	return true;
+}
+
+/* The value whose first token is *token. Stores it unless `value` is NULL. Returns the token after it, or
+ * NULL. */
+static inline __attribute__((always_inline)) const uint32_t *walk_value(
+    const struct walker *w, const uint32_t *token, struct value *value, uint32_t *end)
+{
+	uint32_t start = *token;
+	char c = w->data[start];
+	uint8_t type;
+
+	if (c == '"') {
+		uint32_t len = token[1] - ++start;
+
+		*end = token[1] + 1;
+		token += 2;
+		if (has_backslash(w, start, start + len)) {
+			if (value == NULL ? !json_unescape(w->data + start, len, NULL, NULL)
+			                  : !store_escaped(w, start, len, value))
+				return NULL;
+			return token;
+		}
+		if (value != NULL)
+			store_value(value, w->data + start, len, VALUE_STRING);
+		return token;
+	}
+	if (c == '{' || c == '[') {
+		type = c == '{' ? VALUE_OBJECT : VALUE_ARRAY;
+		token = skip_nested(w, token, end);
+		if (token == NULL)
+			return NULL;
+	} else {
+		*end = scalar_end(w, start, token[1], &type);
+		if (*end == 0)
+			return NULL;
+		token++;
+	}
+	if (value != NULL)
+		store_value(value, w->data + start, *end - start, type);
+	return token;
+}
+
+/* The members of the event, from the first key's token to the last closing brace. The fields found go to
+ * *seen. */
+static inline __attribute__((always_inline)) bool walk_members(
+    const struct walker *w, const uint32_t *token, const uint32_t *last, uint64_t *seen)
+{
+	const char *data = w->data;
+	uint64_t found = 0;
+
+	for (;;) {
+		uint32_t start = token[0], end;
+		int field;
+		char c;
+
+		if (data[start] != '"' || data[token[2]] != ':' || !find_field(w, token, &field))
+			return false;
+		if (field != SCHEMA_NO_FIELD) {
+			uint64_t bit = UINT64_C(1) << field;
+
+			if (found & bit)
+				return false;
+			found |= bit;
+			token = walk_value(w, token + 3, &w->out->values[field], &end);
+			if (token == NULL)
+				return false;
+		} else {
+			token = walk_value(w, token + 3, NULL, &end);
+			if (token == NULL || !record_unknown(w, start, end))
+				return false;
+		}
+		c = data[*token];
+		if (c != ',')
+			break;
+		token++;
+	}
+	*seen = found;
+	return token == last;
+}
+
+/* Parses an event by its index. False: it has to be refused; *out is then meaningless, and the reference has
+ * the word. */
+static inline bool walk_event(const struct schema *schema, const char *data, uint32_t len,
+    const struct json_index *index, struct json_output *out)
+{
 	const uint32_t *token = index->token, *last = token + index->n - 1;
 	uint64_t seen = 0, absent;
+	struct walker w = {.schema = schema, .data = data, .len = len, .out = out};
 
 	out->text_used = 0;
 	out->n_unknown = 0;
@@ -255,78 +364,29 @@ bool json_walk(const struct schema *schema, const char *data, uint32_t len, cons
 		return false;
 	index->token[index->n] = token[0];
 	token++;
-	if (token == last)
-		goto done;
-	for (;;) {
-		uint32_t key_start = token[0] + 1, key_len = token[1] - key_start;
-		struct value *value, ignored;
-		struct schema_key key;
-		uint32_t start, end;
-		int field;
-		char c;
-
-		if (data[token[0]] != '"' || data[token[2]] != ':')
-			return false;
-		if (__builtin_expect(has_backslash(&w, key_start, token[1]), 0)) {
-			if (!find_escaped_field(&w, key_start, key_len, &field))
+	if (token != last) {
+		/* Twice, so that the common case does not ask for each string. */
+		if (!index->has_backslash) {
+			if (!walk_members(&w, token, last, &seen))
 				return false;
 		} else {
-			key = schema_key_loaded(load_head(&w, key_start), data + key_start, key_len);
-			field = schema_find_key(schema, &key, data + key_start);
-		}
-		value = &ignored;
-		if (field != SCHEMA_NO_FIELD) {
-			if (seen >> field & 1)
+			w.backslash = index->backslash;
+			if (!walk_members(&w, token, last, &seen))
 				return false;
-			seen |= UINT64_C(1) << field;
-			value = &out->values[field];
 		}
-		start = token[3];
-		c = data[start];
-		if (c == '"') {
-			start++;
-			end = token[4];
-			token += 5;
-			if (__builtin_expect(has_backslash(&w, start, end), 0)) {
-				if (value == &ignored ? !json_unescape(data + start, end - start, NULL, NULL)
-				                      : !store_escaped(&w, start, end - start, value))
-					return false;
-			} else {
-				*value = (struct value){
-				    .ptr = data + start, .len = end - start, .type = VALUE_STRING};
-			}
-			end++;
-		} else {
-			uint8_t type;
-
-			if (c == '{' || c == '[') {
-				type = c == '{' ? VALUE_OBJECT : VALUE_ARRAY;
-				token = skip_nested(&w, token + 3, &end);
-				if (token == NULL)
-					return false;
-			} else {
-				end = scalar_end(&w, start, token[4], &type);
-				if (end == 0)
-					return false;
-				token += 4;
-			}
-			*value = (struct value){.ptr = data + start, .len = end - start, .type = type};
-		}
-		if (field == SCHEMA_NO_FIELD && !record_unknown(&w, key_start - 1, end))
-			return false;
-		c = data[*token++];
-		if (c == ',')
-			continue;
-		if (c != '}')
-			return false;
-		token--;
-		break;
 	}
-	if (token != last)
-		return false;
-done:
 	absent = ~seen & (schema->n_fields < 64 ? (UINT64_C(1) << schema->n_fields) - 1 : ~UINT64_C(0));
 	for (; absent != 0; absent &= absent - 1)
 		out->values[__builtin_ctzll(absent)] = (struct value){.type = VALUE_ABSENT};
 	return true;
 }
+
+static inline bool parse_fast(struct json_parser *parser, const struct schema *schema, const char *data,
+    uint32_t len, struct json_output *out)
+{
+	struct json_index index = {.token = parser->index, .backslash = parser->backslash};
+
+	return index_event(data, len, &index) && walk_event(schema, data, len, &index, out);
+}
+
+#endif

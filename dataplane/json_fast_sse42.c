@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "json_index_bits.h"
+#include "json_walk.h"
 
-static inline struct classes classify(const char *p)
+static inline struct classes classify_block(const char *p)
 {
 	const __m128i space = _mm_setr_epi8(SPACE_BY_NIBBLE), op = _mm_setr_epi8(OP_BY_NIBBLE);
 	const __m128i bit5 = _mm_set1_epi8(0x20), last_control = _mm_set1_epi8(0x1f);
@@ -22,7 +23,13 @@ static inline struct classes classify(const char *p)
 	return c;
 }
 
-bool json_index_sse42(const char *data, uint32_t len, struct json_index *index)
+static inline uint32_t lowest_bit(uint64_t bits)
 {
-	return index_event(data, len, index);
+	return (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63);
+}
+
+bool json_fast_sse42(struct json_parser *parser, const struct schema *schema, const char *data, uint32_t len,
+    struct json_output *out)
+{
+	return parse_fast(parser, schema, data, len, out);
 }
