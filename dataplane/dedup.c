@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,8 +111,10 @@ void dedup_prefetch(const struct dedup *dedup, const uint64_t key[2])
 {
 	uint64_t first = range(key[0], dedup->n_buckets);
 
-	rte_prefetch0(&dedup->buckets[first]);
-	rte_prefetch0(&dedup->buckets[other_bucket(dedup, first, key[1])]);
+	/* Into L2: for a burst of random lines that is faster than into L1, and other stages may run in
+	 * between. */
+	rte_prefetch1(&dedup->buckets[first]);
+	rte_prefetch1(&dedup->buckets[other_bucket(dedup, first, key[1])]);
 }
 
 static inline struct probe probe_make(const struct dedup *dedup, const uint64_t key[2], int64_t now_ms)
@@ -133,16 +136,29 @@ static inline uint32_t bucket_matches(const struct bucket *bucket, uint64_t fp)
 {
 	uint32_t match = 0;
 
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
 		match |= (uint32_t)(atomic_load_explicit(&bucket->slot[i].fp, memory_order_seq_cst) == fp)
 		         << i;
 	return match;
 }
 
+static inline uint32_t probe_matches(const struct probe *probe)
+{
+	return bucket_matches(probe->bucket[0], probe->fp) | bucket_matches(probe->bucket[1], probe->fp)
+	                                                         << BUCKET_SLOTS;
+}
+
+static inline struct slot *probe_slot(const struct probe *probe, uint32_t i)
+{
+	return &probe->bucket[i / BUCKET_SLOTS]->slot[i % BUCKET_SLOTS];
+}
+
 static inline uint32_t bucket_free(const struct dedup *dedup, const struct bucket *bucket, uint32_t oldest)
 {
 	uint32_t free = 0;
 
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
 		uint64_t meta = atomic_load_explicit(&bucket->slot[i].meta, memory_order_relaxed);
 
@@ -184,26 +200,43 @@ static void sight(const struct dedup *dedup, const struct probe *probe, struct s
 	}
 }
 
+/* Looks at the slots of `match` (bits 0-3 in the first bucket, 4-7 in the second) more closely, and again
+ * from the beginning where a member may have moved meanwhile. */
+static __attribute__((noinline)) struct sighting look_closely(const struct dedup *dedup,
+    const struct probe *probe, const struct slot *own, uint32_t match, uint32_t moves)
+{
+	const _Atomic uint32_t *stripe = &dedup->moves[move_stripe(probe->fp)];
+
+	for (;;) {
+		struct sighting sighting = {0};
+		uint32_t now;
+
+		for (; match != 0; match &= match - 1) {
+			uint32_t i = (uint32_t)__builtin_ctz(match);
+
+			sight(dedup, probe, probe_slot(probe, i), own, &sighting);
+		}
+		now = atomic_load_explicit(stripe, memory_order_seq_cst);
+		if (now == moves || sighting.member)
+			return sighting;
+		moves = now;
+		match = probe_matches(probe);
+	}
+}
+
+/* Everything that holds the key, except the slot `own` that this call has published (NULL: none yet). */
 static inline struct sighting look(
     const struct dedup *dedup, const struct probe *probe, const struct slot *own)
 {
-	const _Atomic uint32_t *moves = &dedup->moves[move_stripe(probe->fp)];
-	uint32_t before, after = atomic_load_explicit(moves, memory_order_seq_cst);
-	struct sighting sighting;
+	const _Atomic uint32_t *stripe = &dedup->moves[move_stripe(probe->fp)];
+	uint32_t moves = atomic_load_explicit(stripe, memory_order_seq_cst);
+	uint32_t match = probe_matches(probe);
 
-	do {
-		before = after;
-		sighting = (struct sighting){0};
-		for (int b = 0; b < 2; b++) {
-			uint32_t match = bucket_matches(probe->bucket[b], probe->fp);
-
-			for (; match != 0; match &= match - 1)
-				sight(dedup, probe, &probe->bucket[b]->slot[__builtin_ctz(match)], own,
-				    &sighting);
-		}
-		after = atomic_load_explicit(moves, memory_order_seq_cst);
-	} while (after != before && !sighting.member);
-	return sighting;
+	/* Its own slot matches always. */
+	if (likely(__builtin_popcount(match) == (own != NULL) &&
+	           atomic_load_explicit(stripe, memory_order_seq_cst) == moves))
+		return (struct sighting){0};
+	return look_closely(dedup, probe, own, match, moves);
 }
 
 /* Notes that the mark of `tick` has gone before its time. */
@@ -229,7 +262,7 @@ static struct slot *evict(
 	struct entry victim = {0};
 
 	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
-		struct slot *slot = &probe->bucket[i / BUCKET_SLOTS]->slot[i % BUCKET_SLOTS];
+		struct slot *slot = probe_slot(probe, i);
 		struct entry entry = slot_peek(slot);
 
 		if (meta_state(entry.meta) != SLOT_MEMBER)

@@ -69,8 +69,7 @@ static int move(struct dedup *dedup, struct search *search, uint8_t last, struct
 		struct step *step = &search->step[at];
 		struct entry next = step->parent == NO_PARENT ? mine : search->step[step->parent].entry;
 
-		atomic_fetch_add_explicit(
-		    &dedup->moves[move_stripe(step->entry.fp)], 1, memory_order_seq_cst);
+		atomic_fetch_add(&dedup->moves[move_stripe(step->entry.fp)], 1);
 		if (!slot_cas(step->slot, step->entry, next)) {
 			(void)slot_cas(to, step->entry, (struct entry){0});
 			return -EAGAIN;

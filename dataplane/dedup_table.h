@@ -23,10 +23,10 @@
 #define SEARCH_MAX 128u
 
 enum slot_state {
-	SLOT_EMPTY,
-	SLOT_TENTATIVE, /* an insertion that is not decided; belongs to the worker that put it there */
-	SLOT_COLLIDED,	/* the same, beaten by another worker's insertion of the same key */
-	SLOT_MEMBER,
+	SLOT_EMPTY = 0,
+	SLOT_TENTATIVE = 1, /* an insertion that is not decided; belongs to the worker that put it there */
+	SLOT_COLLIDED = 2,  /* the same, beaten by another worker's insertion of the same key */
+	SLOT_MEMBER = 3,
 };
 
 /* meta: 24 bits of the hash | 8 bits of enum slot_state | 32 bits of tick. */
@@ -79,16 +79,17 @@ static inline uint64_t meta_make(uint64_t tag, enum slot_state state, uint32_t t
 	return tag | (uint64_t)state << 32 | tick;
 }
 
-/* A member outside the window. Ticks count modulo 2^32; one that is ahead of this worker's clock is live. */
+/* A member outside the window. Ticks count modulo 2^32; one that is ahead of this worker's clock is live. These two
+ * have no branches, which nobody could predict. */
 static inline bool meta_expired(const struct dedup *dedup, uint64_t meta, uint32_t oldest)
 {
-	return meta_state(meta) == SLOT_MEMBER && (uint32_t)meta - oldest >= dedup->live_ticks;
+	return (meta_state(meta) == SLOT_MEMBER) & ((uint32_t)meta - oldest >= dedup->live_ticks);
 }
 
 /* May be overwritten by anybody. */
 static inline bool meta_free(const struct dedup *dedup, uint64_t meta, uint32_t oldest)
 {
-	return meta_state(meta) == SLOT_EMPTY || meta_expired(dedup, meta, oldest);
+	return (meta_state(meta) == SLOT_EMPTY) | meta_expired(dedup, meta, oldest);
 }
 
 /* Maps a 64-bit hash to [0, n) without a division. */
