@@ -2,15 +2,15 @@
 /*
  * A batch carries finished records of one stream from a worker to the sinks, and the confirmations back.
  *
- * The worker fills a batch with events (each with one or two records: raw and enriched, or one dead letter) and
- * hands it to every sink. Each sink delivers every record of the batch and calls batch_confirm() for each record
- * that is durable there; an event is complete when all sinks have confirmed all its records, whatever happens to
- * its neighbours. A sink calls batch_release() once it will not touch the batch again; after the last release the
- * batch goes back to its worker. Batches are allocated once, at start-up; a worker that finds none free has met
- * back-pressure.
+ * The worker fills a batch with events (each with one or two records: raw and enriched, or one dead letter)
+ * and hands it to every sink. Each sink delivers every record of the batch and calls batch_confirm() for each
+ * record that is durable there; an event is complete when all sinks have confirmed all its records, whatever
+ * happens to its neighbours. A sink calls batch_release() once it will not touch the batch again; after the
+ * last release the batch goes back to its worker. Batches are allocated once, at start-up; a worker that
+ * finds none free has met back-pressure.
  *
- * All bytes that records point to are inside `bytes`. Nothing in a batch changes after the hand-over except the
- * atomics.
+ * All bytes that records point to are inside `bytes`. Nothing in a batch changes after the hand-over except
+ * the atomics.
  */
 #ifndef PENSTOCK_BATCH_H
 #define PENSTOCK_BATCH_H
@@ -34,39 +34,39 @@ enum record_kind { RECORD_RAW, RECORD_ENRICHED, RECORD_DEAD_LETTER, RECORD_KINDS
 struct record {
 	uint32_t value, value_len;
 	uint32_t key, key_len; /* partition key; key_len 0: none */
-	uint16_t event;	       /* index into batch->events */
-	uint8_t kind;	       /* enum record_kind */
+	uint16_t event;        /* index into batch->events */
+	uint8_t kind;          /* enum record_kind */
 	uint8_t reserved;
 };
 
 struct batch_event {
 	_Atomic uint8_t pending; /* confirmations still to come; worker: initialises, sinks: decrement */
-	uint8_t dead_letter;	 /* counts as dead-lettered, not as durable */
-	uint8_t reason;		 /* enum reason, for dead letters */
-	uint8_t flags;		 /* enum event_flag */
-	uint32_t raw, raw_len;	 /* the original bytes, always there */
-	uint32_t id, id_len;	 /* the identity as text; id_len 0: none */
-	uint32_t message, message_len; /* dead letters: what is wrong, for people */
+	uint8_t dead_letter;     /* counts as dead-lettered, not as durable */
+	uint8_t reason;          /* enum reason, for dead letters */
+	uint8_t flags;           /* enum event_flag */
+	uint32_t raw, raw_len;   /* the original bytes, always there */
+	uint32_t id, id_len;     /* the identity as text; id_len 0: none */
+	uint32_t message, message_len;     /* dead letters: what is wrong, for people */
 	uint32_t partition, partition_len; /* value of the stream's lake_partition field; len 0: none */
-	int64_t time_ms;	 /* event time */
+	int64_t time_ms;                   /* event time */
 };
 
 struct batch {
 	uint16_t worker;
 	uint16_t stream;
 	uint32_t n_events, n_records, used;
-	int64_t arrival_ms;	   /* wall clock of the first event's burst */
-	uint64_t opened_ns;	   /* monotonic, for the linger */
-	_Atomic uint32_t refs;	   /* sinks that may still touch it */
-	struct rte_ring *home;	   /* where the last release puts it */
-	char *bytes;		   /* BATCH_BYTES */
+	int64_t arrival_ms;    /* wall clock of the first event's burst */
+	uint64_t opened_ns;    /* monotonic, for the linger */
+	_Atomic uint32_t refs; /* sinks that may still touch it */
+	struct rte_ring *home; /* where the last release puts it */
+	char *bytes;           /* BATCH_BYTES */
 	struct record records[BATCH_RECORDS];
 	struct batch_event events[BATCH_EVENTS];
-	void *sink_data[4];	   /* one word per sink, index = sink's number; that sink alone uses it */
+	void *sink_data[4]; /* one word per sink, index = sink's number; that sink alone uses it */
 };
 
-/* Says that one record of the batch is durable at one sink. Completes the event in `ledger`, which belongs to the
- * calling sink thread, when it was the last. Returns true if the event is now complete. */
+/* Says that one record of the batch is durable at one sink. Completes the event in `ledger`, which belongs to
+ * the calling sink thread, when it was the last. Returns true if the event is now complete. */
 static inline bool batch_confirm(struct batch *batch, uint32_t record, struct sink_ledger *ledger)
 {
 	struct batch_event *event = &batch->events[batch->records[record].event];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Time as an argument. Code that needs the time takes a struct clock; tests turn one by hand.
- * clock_now_ms() on the system clock costs a vDSO call (about 25 ns): read it once per burst, never per event.
+ * clock_now_ms() on the system clock costs a vDSO call (about 25 ns): read it once per burst, never per
+ * event.
  */
 #ifndef PENSTOCK_CLOCK_H
 #define PENSTOCK_CLOCK_H

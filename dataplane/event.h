@@ -2,9 +2,9 @@
 /*
  * An event on its way through the stages, and the burst it travels in.
  *
- * Events are views: `data` points into the packet that brought them, and stays valid until the worker releases
- * the packets of the burst. Stages run over the whole burst; an event that a stage ends carries the reason, and
- * later stages step over it. Everything here belongs to one worker.
+ * Events are views: `data` points into the packet that brought them, and stays valid until the worker
+ * releases the packets of the burst. Stages run over the whole burst; an event that a stage ends carries the
+ * reason, and later stages step over it. Everything here belongs to one worker.
  */
 #ifndef PENSTOCK_EVENT_H
 #define PENSTOCK_EVENT_H
@@ -36,7 +36,7 @@ enum value_type {
 struct value {
 	const char *ptr;
 	uint32_t len;
-	uint8_t type;	 /* enum value_type */
+	uint8_t type;    /* enum value_type */
 	uint8_t decoded; /* the string had escapes: `ptr` is not inside the event */
 	uint8_t reserved[2];
 };
@@ -50,19 +50,20 @@ struct member {
 
 enum event_flag {
 	EVENT_DUPLICATE = 1, /* seen before, and the stream flags duplicates */
+	EVENT_PARSED = 2,    /* well-formed: its values are there, whatever happens to it later */
 };
 
 struct event {
 	const char *data; /* the event's bytes, without the white space around them */
 	uint32_t len;
-	uint16_t stream; /* index into the configuration's streams */
-	uint8_t reason;	 /* enum reason; REASON_NONE: goes on */
-	uint8_t flags;	 /* enum event_flag */
-	uint64_t key[2]; /* keyed hash of the identity */
-	int64_t time_ms; /* event time, or the time of arrival where the stream declares none */
+	uint16_t stream;      /* index into the configuration's streams */
+	uint8_t reason;       /* enum reason; REASON_NONE: goes on */
+	uint8_t flags;        /* enum event_flag */
+	uint64_t key[2];      /* keyed hash of the identity */
+	int64_t time_ms;      /* event time, or the time of arrival where the stream declares none */
 	int16_t reason_field; /* the field or join that the reason is about, or SCHEMA_NO_FIELD */
 	uint16_t n_unknown;
-	uint32_t missing; /* bit i: join i found no row */
+	uint32_t missing;       /* bit i: join i found no row */
 	uint32_t reason_offset; /* byte offset in the event that the reason is about, for parse errors */
 	uint32_t reserved[3];
 };
@@ -72,11 +73,14 @@ struct burst {
 	uint32_t n;
 	int64_t now_ms; /* wall clock, read once */
 	struct event event[BURST_EVENTS];
-	/* Fields of event i: values[i * SCHEMA_MAX_FIELDS ...]. Entries past the stream's n_fields are not touched. */
+	/* Fields of event i: values[i * SCHEMA_MAX_FIELDS ...]. Entries past the stream's n_fields are not
+	 * touched. */
 	struct value values[BURST_EVENTS * SCHEMA_MAX_FIELDS];
-	/* Undeclared members of event i: unknown[i * BURST_MAX_UNKNOWN ...]; filled when the stream drops them. */
+	/* Undeclared members of event i: unknown[i * BURST_MAX_UNKNOWN ...]; filled when the stream drops
+	 * them. */
 	struct member *unknown;
-	/* Decoded strings of this burst; reset with the burst. An escape never decodes to more bytes than it took. */
+	/* Decoded strings of this burst; reset with the burst. An escape never decodes to more bytes than it
+	 * took. */
 	char *text;
 	uint32_t text_used, text_size;
 };

@@ -2,14 +2,15 @@
 /*
  * The ledger: counters that must balance.
  *
- * For every stream: received = durable + dead_lettered + duplicate + shed + in_flight. Workers count what they
- * received, dropped, shed and handed to the sinks; sinks count what became durable. Each thread counts in a
- * private block and publishes a copy under a sequence lock at the end of a burst, so that the control thread always
- * reads a state in which the worker's own sums hold. Sinks are read before workers, so in_flight is never negative.
+ * For every stream: received = durable + dead_lettered + duplicate + shed + in_flight. Workers count what
+ * they received, dropped, shed and handed to the sinks; sinks count what became durable. Each thread counts
+ * in a private block and publishes a copy under a sequence lock at the end of a burst, so that the control
+ * thread always reads a state in which the worker's own sums hold. Sinks are read before workers, so
+ * in_flight is never negative.
  *
- * What makes the check more than arithmetic: received is counted where lines are found, handed where records are
- * written, duplicate in dedup, shed where a batch could not be had; and when every batch is back in its pool,
- * in_flight must be zero.
+ * What makes the check more than arithmetic: received is counted where lines are found, handed where records
+ * are written, duplicate in dedup, shed where a batch could not be had; and when every batch is back in its
+ * pool, in_flight must be zero.
  */
 #ifndef PENSTOCK_LEDGER_H
 #define PENSTOCK_LEDGER_H
@@ -22,13 +23,13 @@
 #include <stdint.h>
 
 struct worker_stream_counts {
-	uint64_t received;	 /* events found in packets */
+	uint64_t received; /* events found in packets */
 	uint64_t received_bytes;
-	uint64_t handed;	 /* events put into batches, dead letters included */
-	uint64_t duplicate;	 /* dropped as duplicates */
-	uint64_t flagged;	 /* duplicates passed on with the flag */
+	uint64_t handed;    /* events put into batches, dead letters included */
+	uint64_t duplicate; /* dropped as duplicates */
+	uint64_t flagged;   /* duplicates passed on with the flag */
 	uint64_t shed;
-	uint64_t dedup_evicted;	 /* live marks overwritten: the budget does not hold the window */
+	uint64_t dedup_evicted;  /* live marks overwritten: the budget does not hold the window */
 	uint64_t enriched_bytes; /* written as enriched records */
 	uint64_t reasons[REASON_COUNT];
 	uint64_t hits[CONFIG_MAX_ENRICH];
@@ -36,13 +37,22 @@ struct worker_stream_counts {
 };
 
 /* Stages that are timed, once per burst. */
-enum stage { STAGE_RX, STAGE_FRAME, STAGE_PARSE, STAGE_VALIDATE, STAGE_DEDUP, STAGE_ENRICH, STAGE_EMIT, STAGE_COUNT };
+enum stage {
+	STAGE_RX,
+	STAGE_FRAME,
+	STAGE_PARSE,
+	STAGE_VALIDATE,
+	STAGE_DEDUP,
+	STAGE_ENRICH,
+	STAGE_EMIT,
+	STAGE_COUNT
+};
 const char *stage_name(enum stage stage);
 
 struct worker_counts {
 	uint64_t loops, busy_loops; /* of the worker; busy: there was something to do */
 	uint64_t packets, packet_bytes;
-	uint64_t batches;	    /* handed to the sinks */
+	uint64_t batches; /* handed to the sinks */
 	uint64_t stage_cycles[STAGE_COUNT];
 	uint64_t stage_events[STAGE_COUNT];
 	uint64_t frame_reasons[REASON_COUNT]; /* frames discarded before they belonged to a stream */
@@ -55,9 +65,9 @@ struct worker_ledger {
 
 struct sink_stream_counts {
 	uint64_t durable, dead_lettered; /* completed here: this sink's confirmation was the last */
-	uint64_t shed;			 /* given up at shutdown: never confirmed */
-	uint64_t records, bytes;	 /* delivered by this sink */
-	uint64_t retries;		 /* records produced again after an error */
+	uint64_t shed;                   /* given up at shutdown: never confirmed */
+	uint64_t records, bytes;         /* delivered by this sink */
+	uint64_t retries;                /* records produced again after an error */
 	uint64_t reasons[REASON_COUNT];
 };
 
@@ -67,9 +77,9 @@ struct sink_ledger {
 
 /* A copy of a block of uint64_t, readable by other threads while its one writer goes on. */
 struct published {
-	_Atomic uint32_t sequence;    /* writer: rw, others: ro */
+	_Atomic uint32_t sequence; /* writer: rw, others: ro */
 	uint32_t words;
-	_Atomic uint64_t word[];      /* writer: rw, others: ro */
+	_Atomic uint64_t word[]; /* writer: rw, others: ro */
 };
 
 /* 0 or NULL without memory. `bytes` is a multiple of 8. */

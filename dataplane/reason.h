@@ -13,11 +13,11 @@
 
 /* What happens to the thing that the reason is about. */
 enum reason_class {
-	REASON_CLASS_NONE,	  /* nothing: the event goes on */
-	REASON_CLASS_FRAME,	  /* a whole frame is discarded before it is known to hold events */
+	REASON_CLASS_NONE,        /* nothing: the event goes on */
+	REASON_CLASS_FRAME,       /* a whole frame is discarded before it is known to hold events */
 	REASON_CLASS_DEAD_LETTER, /* the event goes to the stream's dead letter output */
-	REASON_CLASS_DUPLICATE,	  /* the event was seen within the window, and the stream drops duplicates */
-	REASON_CLASS_SHED,	  /* the event is given up under load or at shutdown */
+	REASON_CLASS_DUPLICATE,   /* the event was seen within the window, and the stream drops duplicates */
+	REASON_CLASS_SHED,        /* the event is given up under load or at shutdown */
 };
 
 /* clang-format off */

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "engine.h"
+
+#include "ledger.h"
+
+#include <errno.h>
+#include <rte_common.h>
+#include <rte_errno.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int create_stream(
+    struct engine *engine, const struct engine_options *options, uint16_t index, struct error *err)
+{
+	struct stream *stream = &engine->streams[index];
+	const struct config_stream *config = &engine->config->streams[index];
+	int ret;
+
+	stream->config = config;
+	ret = schema_create(config, &stream->schema, err);
+	if (ret != 0)
+		return ret;
+	ret = validator_create(stream->schema, &stream->validator, err);
+	if (ret != 0)
+		return ret;
+	ret = emit_plan_init(&stream->plan, stream->schema, err);
+	if (ret != 0)
+		return ret;
+	for (size_t j = 0; j < config->n_enrich; j++) {
+		int dimension = config_find_dimension(engine->config, config->enrich[j].dimension);
+
+		if (dimension < 0)
+			return error_set(err, -EINVAL, "line %d: dimension \"%s\" is not declared",
+			    config->enrich[j].line, config->enrich[j].dimension);
+		stream->join_dimension[j] = (uint16_t)dimension;
+	}
+	if (config->dedup_mode != DEDUP_OFF) {
+		ret = dedup_create(config->dedup_budget_bytes, config->dedup_window_ms, options->secret,
+		    options->node, engine->config->dataplane.hugepages, &stream->dedup, err);
+		if (ret != 0)
+			return error_prefix(err, ret, "stream \"%s\": dedup", config->name);
+	}
+	engine->schemas[index] = stream->schema;
+	engine->validators[index] = stream->validator;
+	return 0;
+}
+
+/* Rings live in ordinary memory, so that an engine needs no EAL. */
+static struct rte_ring *create_ring(uint32_t entries)
+{
+	uint32_t size = rte_align32pow2(entries + 1);
+	ssize_t bytes = rte_ring_get_memsize(size);
+	struct rte_ring *ring = NULL;
+
+	if (bytes < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)bytes) != 0)
+		return NULL;
+	if (rte_ring_init(ring, "batches", size, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
+		free(ring);
+		return NULL;
+	}
+	return ring;
+}
+
+static int create_worker(
+    struct engine *engine, const struct engine_options *options, uint16_t worker, struct error *err)
+{
+	int ret = batch_pool_create(worker, options->batches_per_worker, options->node,
+	    engine->config->dataplane.hugepages, &engine->pools[worker], err);
+
+	if (ret != 0)
+		return ret;
+	for (uint32_t s = 0; s < options->n_sinks; s++) {
+		engine->rings[worker][s] = create_ring(options->batches_per_worker);
+		if (engine->rings[worker][s] == NULL)
+			return error_set(err, -ENOMEM, "no memory for the ring to a sink");
+	}
+	engine->published[worker] = published_create(sizeof(struct worker_ledger));
+	if (engine->published[worker] == NULL)
+		return error_set(err, -ENOMEM, "no memory for the ledger");
+	return 0;
+}
+
+static int create_rcu(struct engine *engine, uint32_t n_workers, struct error *err)
+{
+	size_t bytes = rte_rcu_qsbr_get_memsize(n_workers);
+
+	if (posix_memalign((void **)&engine->rcu, RTE_CACHE_LINE_SIZE, bytes) != 0) {
+		engine->rcu = NULL;
+		return error_set(err, -ENOMEM, "no memory for RCU");
+	}
+	if (rte_rcu_qsbr_init(engine->rcu, n_workers) != 0)
+		return error_set(err, -rte_errno, "RCU: %s", rte_strerror(rte_errno));
+	return 0;
+}
+
+int engine_create(
+    const struct config *config, const struct engine_options *options, struct engine **out, struct error *err)
+{
+	struct engine *engine = NULL;
+	const char *missing;
+	int ret;
+
+	*out = NULL;
+	if (options->n_workers == 0 || options->n_workers > ENGINE_MAX_WORKERS || options->n_sinks == 0 ||
+	    options->n_sinks > ENGINE_MAX_SINKS)
+		return error_set(err, -EINVAL,
+		    "%u workers and %u sinks: at least one of each, at most %u and %u", options->n_workers,
+		    options->n_sinks, ENGINE_MAX_WORKERS, ENGINE_MAX_SINKS);
+	engine = calloc(1, sizeof(*engine));
+	if (engine == NULL)
+		return error_set(err, -ENOMEM, "no memory for the engine");
+	engine->config = config;
+	engine->clock = options->clock;
+	engine->n_dimensions = (uint16_t)config->n_dimensions;
+	engine->n_workers = options->n_workers;
+	engine->n_sinks = options->n_sinks;
+	for (uint16_t s = 0; s < config->n_streams; s++) {
+		ret = create_stream(engine, options, s, err);
+		engine->n_streams = (uint16_t)(s + 1);
+		if (ret != 0)
+			goto err;
+	}
+	for (uint16_t w = 0; w < options->n_workers; w++) {
+		ret = create_worker(engine, options, w, err);
+		if (ret != 0)
+			goto err;
+	}
+	ret = create_rcu(engine, options->n_workers, err);
+	if (ret != 0)
+		goto err;
+	atomic_store(&engine->accepting, engine_dimensions_ready(engine, &missing));
+	*out = engine;
+	return 0;
+err:
+	engine_destroy(engine);
+	return ret;
+}
+
+void engine_destroy(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	for (uint32_t w = 0; w < engine->n_workers; w++) {
+		for (uint32_t s = 0; s < engine->n_sinks; s++)
+			free(engine->rings[w][s]);
+		batch_pool_destroy(engine->pools[w]);
+		published_destroy(engine->published[w]);
+	}
+	for (uint16_t d = 0; d < engine->n_dimensions; d++)
+		dimension_free(atomic_load(&engine->dimensions[d]));
+	for (uint16_t s = 0; s < engine->n_streams; s++) {
+		dedup_destroy(engine->streams[s].dedup);
+		validator_destroy(engine->streams[s].validator);
+		schema_destroy(engine->streams[s].schema);
+	}
+	free(engine->rcu);
+	free(engine);
+}
+
+struct dimension *engine_publish(struct engine *engine, uint16_t index, struct dimension *dimension)
+{
+	struct dimension *old;
+	const char *missing;
+
+	old = atomic_exchange_explicit(&engine->dimensions[index], dimension, memory_order_acq_rel);
+	atomic_store_explicit(
+	    &engine->accepting, engine_dimensions_ready(engine, &missing), memory_order_release);
+	if (old != NULL)
+		rte_rcu_qsbr_synchronize(engine->rcu, RTE_QSBR_THRID_INVALID);
+	return old;
+}
+
+bool engine_dimensions_ready(const struct engine *engine, const char **missing)
+{
+	for (uint16_t d = 0; d < engine->n_dimensions; d++) {
+		if (!engine->config->dimensions[d].required)
+			continue;
+		if (atomic_load_explicit(&engine->dimensions[d], memory_order_acquire) == NULL) {
+			*missing = engine->config->dimensions[d].name;
+			return false;
+		}
+	}
+	*missing = NULL;
+	return true;
+}
+
+bool engine_idle(const struct engine *engine)
+{
+	for (uint32_t w = 0; w < engine->n_workers; w++)
+		if (batch_pool_free(engine->pools[w]) != batch_pool_size(engine->pools[w]))
+			return false;
+	return true;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pipeline.h"
+
+#include "timestamp.h"
+
+#include <errno.h>
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+#include <rte_ring.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINGER_NS (2u * 1000 * 1000)
+
+static bool fill_burst(struct pipeline *p);
+static void identify(struct pipeline *p);
+static void dedup(struct pipeline *p);
+static void emit(struct pipeline *p);
+
+/* The flow. Each stage works over the whole burst and steps over events that an earlier stage has ended. */
+static bool run_burst(struct pipeline *p)
+{
+	struct engine *engine = p->engine;
+	struct burst *burst = p->burst;
+	uint64_t at[STAGE_COUNT + 1];
+
+	burst->n = 0;
+	burst->text_used = 0;
+	burst->now_ms = clock_wall_ms(engine->clock);
+	enrich_begin(p->enrich, engine);
+
+	at[STAGE_FRAME] = rte_rdtsc();
+	if (!fill_burst(p))
+		return false;
+	at[STAGE_PARSE] = rte_rdtsc();
+	json_parse_burst(&p->parser, engine->schemas, burst);
+	identify(p); /* starts the dedup table's memory accesses; validation hides their latency */
+	at[STAGE_VALIDATE] = rte_rdtsc();
+	validate_burst(engine->validators, p->scratch, burst);
+	enrich_prefetch(p->enrich, engine, burst);
+	at[STAGE_DEDUP] = rte_rdtsc();
+	dedup(p);
+	at[STAGE_ENRICH] = rte_rdtsc();
+	enrich_burst(p->enrich, engine, burst, p->ledger);
+	at[STAGE_EMIT] = rte_rdtsc();
+	emit(p);
+	at[STAGE_COUNT] = rte_rdtsc();
+
+	for (int stage = STAGE_FRAME; stage < STAGE_COUNT; stage++) {
+		p->ledger->worker.stage_cycles[stage] += at[stage + 1] - at[stage];
+		p->ledger->worker.stage_events[stage] += burst->n;
+	}
+	pipeline_publish(p);
+	return true;
+}
+
+int pipeline_poll(struct pipeline *p, struct source *source)
+{
+	struct worker_counts *counts = &p->ledger->worker;
+	uint32_t before;
+
+	if (p->source == NULL) {
+		uint64_t start = rte_rdtsc();
+		int n = source_poll(source, p->packets, SOURCE_BURST);
+
+		if (n <= 0)
+			return n;
+		counts->stage_cycles[STAGE_RX] += rte_rdtsc() - start;
+		counts->packets += (uint32_t)n;
+		for (int i = 0; i < n; i++)
+			counts->packet_bytes += p->packets[i].len;
+		p->source = source;
+		p->n_packets = (uint32_t)n;
+		p->packet = 0;
+		p->cursor = NULL;
+	}
+	before = p->packet;
+	p->stalled = false;
+	while (run_burst(p) && p->packet < p->n_packets)
+		;
+	if (p->packet == p->n_packets) {
+		source_release(p->source, p->packets, p->n_packets);
+		p->source = NULL;
+		counts->stage_events[STAGE_RX] += p->n_packets;
+		pipeline_publish(p);
+		return (int)(p->n_packets - before) + 1;
+	}
+	return p->burst->n > 0 ? (int)p->burst->n : 0;
+}
+
+/* Hands a stream's open batch to every sink. The rings hold as many entries as there are batches. */
+static void hand_over(struct pipeline *p, uint16_t stream)
+{
+	struct batch *batch = p->open[stream];
+
+	p->open[stream] = NULL;
+	if (batch == NULL)
+		return;
+	if (batch->n_events == 0) {
+		batch_put(p->engine->pools[p->worker], batch);
+		return;
+	}
+	atomic_store_explicit(&batch->refs, p->engine->n_sinks, memory_order_release);
+	for (uint32_t s = 0; s < p->engine->n_sinks; s++)
+		(void)rte_ring_sp_enqueue(p->engine->rings[p->worker][s], batch);
+	p->ledger->worker.batches++;
+}
+
+/* Whether the stream's batch takes one more event of that bound in this burst, getting a new batch if it must
+ * and can. */
+enum room { ROOM, ROOM_NEXT_BURST, ROOM_NONE };
+
+static enum room make_room(struct pipeline *p, uint16_t stream, uint32_t bound)
+{
+	struct batch *batch = p->open[stream];
+
+	if (likely(batch != NULL && batch->used + p->planned_bytes[stream] + bound <= BATCH_BYTES &&
+	           batch->n_events + p->planned_events[stream] < BATCH_EVENTS))
+		return ROOM;
+	if (p->planned_events[stream] > 0)
+		return ROOM_NEXT_BURST;
+	hand_over(p, stream);
+	batch = batch_get(p->engine->pools[p->worker]);
+	if (batch == NULL)
+		return ROOM_NONE;
+	batch->worker = p->worker;
+	batch->stream = stream;
+	batch->arrival_ms = p->burst->now_ms;
+	batch->opened_ns = clock_mono_ns(p->engine->clock);
+	p->open[stream] = batch;
+	return ROOM;
+}
+
+/* One line, trimmed, becomes an event of the burst. False: the burst is full, or its batch is; try again. */
+static bool add_event(struct pipeline *p, const char *data, uint32_t len)
+{
+	const struct stream *stream = &p->engine->streams[p->packet_stream];
+	struct worker_stream_counts *counts = &p->ledger->stream[p->packet_stream];
+	bool whole = len <= stream->schema->max_event_bytes;
+	uint32_t bound = whole ? emit_bound(&stream->plan, len, p->row_bytes[p->packet_stream])
+	                       : len + stream->plan.overhead;
+	enum reason shed = REASON_NONE;
+
+	if (unlikely(!atomic_load_explicit(&p->engine->accepting, memory_order_acquire))) {
+		shed = REASON_SHED_NOT_READY;
+	} else {
+		switch (make_room(p, p->packet_stream, bound)) {
+		case ROOM:
+			break;
+		case ROOM_NEXT_BURST:
+			return false;
+		case ROOM_NONE:
+			shed = REASON_SHED_SINK_FULL;
+			break;
+		}
+	}
+	if (unlikely(shed != REASON_NONE) && p->source->lossless) {
+		p->stalled = true;
+		return false;
+	}
+	counts->received++;
+	counts->received_bytes += len;
+	p->touched |= UINT64_C(1) << p->packet_stream;
+	if (unlikely(shed != REASON_NONE)) {
+		counts->shed++;
+		counts->reasons[shed]++;
+		return true;
+	}
+	p->planned_bytes[p->packet_stream] += bound;
+	p->planned_events[p->packet_stream]++;
+
+	struct event *event = &p->burst->event[p->burst->n++];
+
+	event->data = data;
+	event->len = len;
+	event->stream = p->packet_stream;
+	event->reason = whole ? REASON_NONE : REASON_EVENT_TOO_LARGE;
+	event->flags = 0;
+	event->time_ms = p->burst->now_ms;
+	event->reason_field = SCHEMA_NO_FIELD;
+	event->reason_offset = 0;
+	event->n_unknown = 0;
+	event->missing = 0;
+	return true;
+}
+
+/* Finds the payload of the current packet and its stream. False: the packet is discarded and counted. */
+static bool open_packet(struct pipeline *p)
+{
+	struct frame frame;
+	enum reason reason = frame_parse(&p->packets[p->packet], p->ports, &frame);
+
+	if (unlikely(reason != REASON_NONE)) {
+		p->ledger->worker.frame_reasons[reason]++;
+		return false;
+	}
+	p->packet_had_event = false;
+	p->cursor = frame.payload;
+	p->end = frame.payload + frame.len;
+	p->packet_stream = frame.stream;
+	return true;
+}
+
+static inline bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Splits the current packet into lines until it ends or the burst is full. False: not finished with the
+ * packet. */
+static bool split_packet(struct pipeline *p)
+{
+	while (p->cursor < p->end) {
+		const char *start = p->cursor;
+		const char *newline = memchr(start, '\n', (size_t)(p->end - start));
+		const char *stop = newline != NULL ? newline : p->end;
+		const char *next = newline != NULL ? newline + 1 : p->end;
+
+		while (start < stop && is_space(*start))
+			start++;
+		while (stop > start && is_space(stop[-1]))
+			stop--;
+		if (start < stop) {
+			if (p->burst->n == BURST_EVENTS ||
+			    p->burst->text_used + (uint32_t)(stop - start) > p->burst->text_size)
+				return false;
+			if (!add_event(p, start, (uint32_t)(stop - start)))
+				return false;
+			p->burst->text_used += (uint32_t)(stop - start);
+			p->packet_had_event = true;
+		}
+		p->cursor = next;
+	}
+	return true;
+}
+
+/* Frame: packets become events. Returns whether anything moved. */
+static bool fill_burst(struct pipeline *p)
+{
+	uint32_t first = p->packet;
+	const char *at = p->cursor;
+	bool moved;
+
+	memset(p->planned_bytes, 0, sizeof(p->planned_bytes[0]) * p->engine->n_streams);
+	memset(p->planned_events, 0, sizeof(p->planned_events[0]) * p->engine->n_streams);
+	for (uint16_t s = 0; s < p->engine->n_streams; s++) {
+		const struct stream *stream = &p->engine->streams[s];
+
+		p->row_bytes[s] = 0;
+		for (size_t j = 0; j < stream->config->n_enrich; j++) {
+			const struct dimension *d = p->enrich->dimensions[stream->join_dimension[j]];
+
+			p->row_bytes[s] += d != NULL ? d->max_row_bytes : 0;
+		}
+	}
+	while (p->packet < p->n_packets) {
+		if (p->cursor == NULL && !open_packet(p)) {
+			p->packet++;
+			continue;
+		}
+		if (!split_packet(p))
+			break;
+		if (!p->packet_had_event)
+			p->ledger->worker.frame_reasons[REASON_FRAME_EMPTY]++;
+		p->cursor = NULL;
+		p->packet++;
+	}
+	moved = p->packet != first || p->cursor != at || p->burst->n > 0;
+	p->burst->text_used = 0; /* it counted what decoding may need; now it counts what decoding takes */
+	return moved && !(p->burst->n == 0 && p->stalled);
+}
+
+/* What makes the event itself: its declared identity, or all of its bytes. */
+static void identify(struct pipeline *p)
+{
+	struct burst *burst = p->burst;
+
+	for (uint32_t i = 0; i < burst->n; i++) {
+		struct event *event = &burst->event[i];
+		const struct stream *stream = &p->engine->streams[event->stream];
+		const struct value *identity = NULL;
+
+		if (event->reason != REASON_NONE)
+			continue;
+		event->flags |= EVENT_PARSED;
+		if (stream->dedup == NULL)
+			continue;
+		if (stream->schema->identity != SCHEMA_NO_FIELD)
+			identity = &burst_values(burst, i)[stream->schema->identity];
+		if (identity != NULL && identity->type != VALUE_ABSENT)
+			dedup_hash(stream->dedup, identity->ptr, identity->len, event->key);
+		else
+			dedup_hash(stream->dedup, event->data, event->len, event->key);
+		dedup_prefetch(stream->dedup, event->key);
+	}
+}
+
+static void dedup(struct pipeline *p)
+{
+	struct burst *burst = p->burst;
+
+	for (uint32_t i = 0; i < burst->n; i++) {
+		struct event *event = &burst->event[i];
+		const struct stream *stream = &p->engine->streams[event->stream];
+		struct worker_stream_counts *counts = &p->ledger->stream[event->stream];
+		uint32_t evicted = 0;
+
+		if (event->reason != REASON_NONE || stream->dedup == NULL)
+			continue;
+		if (likely(!dedup_test_and_insert(stream->dedup, event->key, burst->now_ms, &evicted))) {
+			counts->dedup_evicted += evicted;
+			continue;
+		}
+		if (stream->config->dedup_mode == DEDUP_FLAG) {
+			event->flags |= EVENT_DUPLICATE;
+			counts->flagged++;
+		} else {
+			event_end(event, REASON_DUPLICATE, SCHEMA_NO_FIELD);
+			counts->duplicate++;
+			counts->reasons[REASON_DUPLICATE]++;
+		}
+	}
+}
+
+static void emit(struct pipeline *p)
+{
+	struct burst *burst = p->burst;
+	char now[TIMESTAMP_TEXT_BYTES];
+
+	(void)timestamp_write(burst->now_ms, now); /* the system clock is within its range */
+	for (uint32_t i = 0; i < burst->n; i++) {
+		struct event *event = &burst->event[i];
+		const struct stream *stream = &p->engine->streams[event->stream];
+		struct worker_stream_counts *counts = &p->ledger->stream[event->stream];
+		const struct dimension *dimensions[CONFIG_MAX_ENRICH];
+
+		if (event->reason == REASON_DUPLICATE)
+			continue;
+		for (size_t j = 0; j < stream->config->n_enrich; j++)
+			dimensions[j] = p->enrich->dimensions[stream->join_dimension[j]];
+		counts->enriched_bytes += emit_event(p->open[event->stream], event,
+		    &(struct emit_context){
+		        .schema = stream->schema,
+		        .plan = &stream->plan,
+		        .joins = p->enrich->joins[i],
+		        .values = burst_values(burst, i),
+		        .unknown = burst_unknown(burst, i),
+		        .dimensions = dimensions,
+		        .now = now,
+		        .now_ms = burst->now_ms,
+		        .n_sinks = (uint8_t)p->engine->n_sinks,
+		    });
+		counts->handed++;
+		if (event->reason != REASON_NONE)
+			counts->reasons[event->reason]++;
+	}
+}
+
+uint32_t pipeline_hand_over(struct pipeline *p, bool all)
+{
+	uint64_t now_ns = clock_mono_ns(p->engine->clock);
+	uint32_t n = 0;
+
+	for (uint16_t s = 0; s < p->engine->n_streams; s++) {
+		if (p->open[s] == NULL || (!all && now_ns - p->open[s]->opened_ns < p->linger_ns))
+			continue;
+		n += p->open[s]->n_events > 0;
+		hand_over(p, s);
+	}
+	if (n > 0)
+		pipeline_publish(p);
+	return n;
+}
+
+void pipeline_publish(struct pipeline *p)
+{
+	struct published *published = p->engine->published[p->worker];
+
+	published_begin(published);
+	published_write(published, 0, &p->ledger->worker, sizeof(p->ledger->worker));
+	for (uint16_t s = 0; s < p->engine->n_streams; s++)
+		if (p->touched & (UINT64_C(1) << s))
+			published_write(published, offsetof(struct worker_ledger, stream[s]),
+			    &p->ledger->stream[s], sizeof(p->ledger->stream[s]));
+	published_end(published);
+	p->touched = 0;
+}
+
+int pipeline_create(struct engine *engine, uint16_t worker, struct pipeline **out, struct error *err)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+	uint32_t largest = 0;
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	if (p == NULL)
+		goto err;
+	p->engine = engine;
+	p->worker = worker;
+	p->linger_ns = LINGER_NS;
+	p->ports = malloc(sizeof(*p->ports));
+	if (p->ports == NULL)
+		goto err;
+	frame_ports_init(p->ports);
+	for (uint16_t s = 0; s < engine->n_streams; s++) {
+		if (engine->schemas[s]->max_event_bytes > largest)
+			largest = engine->schemas[s]->max_event_bytes;
+		ret = validator_scratch(engine->validators[s], &p->scratch);
+		if (ret == 0 && engine->streams[s].config->udp_port != 0)
+			ret = frame_ports_add(p->ports, engine->streams[s].config->udp_port, s, err);
+		if (ret != 0)
+			goto err;
+	}
+	ret = -ENOMEM;
+	p->burst = calloc(1, sizeof(*p->burst));
+	p->enrich = calloc(1, sizeof(*p->enrich));
+	p->ledger = calloc(1, sizeof(*p->ledger));
+	if (p->burst == NULL || p->enrich == NULL || p->ledger == NULL)
+		goto err;
+	p->burst->unknown = calloc((size_t)BURST_EVENTS * BURST_MAX_UNKNOWN, sizeof(struct member));
+	/* A burst ends early rather than run out of text; the largest line that a source hands out always
+	 * fits. */
+	p->burst->text_size = BATCH_BYTES;
+	p->burst->text = malloc(p->burst->text_size);
+	if (p->burst->unknown == NULL || p->burst->text == NULL)
+		goto err;
+	ret = json_parser_init(&p->parser, json_best_isa(), largest);
+	if (ret != 0)
+		goto err;
+	*out = p;
+	return 0;
+err:
+	pipeline_destroy(p);
+	return error_set(err, ret, "worker %u: %s", worker, strerror(-ret));
+}
+
+void pipeline_destroy(struct pipeline *p)
+{
+	if (p == NULL)
+		return;
+	for (uint16_t s = 0; s < p->engine->n_streams; s++)
+		if (p->open[s] != NULL)
+			batch_put(p->engine->pools[p->worker], p->open[s]);
+	json_parser_fini(&p->parser);
+	free(p->ports);
+	validator_scratch_free(p->scratch);
+	if (p->burst != NULL) {
+		free(p->burst->text);
+		free(p->burst->unknown);
+	}
+	free(p->burst);
+	free(p->enrich);
+	free(p->ledger);
+	free(p);
+}
