@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine in a test: a configuration given as text, dimensions given as JSON lines, packets from arrays,
+ * records caught from the ring, and a clock that stands still. One worker, driven by the test itself.
+ */
+#ifndef PENSTOCK_TEST_HARNESS_H
+#define PENSTOCK_TEST_HARNESS_H
+
+#include "config.h"
+#include "engine.h"
+#include "worker.h"
+
+#define HARNESS_NOW_MS INT64_C(1750203005123) /* 2025-06-17T23:30:05.123Z */
+
+struct caught {
+	enum record_kind kind;
+	uint16_t stream;
+	uint8_t reason;
+	char *value, *key,
+	    *message; /* NUL-terminated copies; values of fuzzed events can hold further NULs */
+	uint32_t value_len;
+};
+
+struct feed {
+	struct source source; /* first */
+	const struct packet *packets;
+	uint32_t n, next;
+};
+
+struct harness {
+	struct manual_clock clock;
+	struct config *config;
+	struct engine *engine;
+	struct worker *worker;
+	struct feed feed;
+	struct caught *caught;
+	size_t n_caught, caught_size;
+	bool keep; /* keep copies of records; otherwise they are only counted in `records` */
+	uint64_t records[RECORD_KINDS];
+	char directory[64]; /* for snapshot files */
+};
+
+/* Everything asserts: a failure here is a broken test. `edit` may change the configuration before it is used.
+ */
+void harness_open(struct harness *h, const char *yaml, size_t len, void (*edit)(struct config *));
+void harness_close(struct harness *h);
+
+/* Builds a snapshot from JSON lines with the member `key` and publishes it. Returns the old one's version
+ * count. */
+void harness_dimension(
+    struct harness *h, const char *name, const char *version, const char *key, const char *jsonl);
+
+/* Runs packets through, hands all batches over and catches every record. */
+void harness_run(struct harness *h, const struct packet *packets, uint32_t n);
+
+/* One payload of NDJSON for a stream. */
+void harness_send(struct harness *h, uint16_t stream, const char *text, size_t len);
+
+/* The caught record number `i` of that kind, or NULL. */
+const struct caught *harness_record(const struct harness *h, enum record_kind kind, size_t i);
+void harness_forget(struct harness *h);
+
+/* The worker's own counts. */
+const struct worker_stream_counts *harness_counts(const struct harness *h, uint16_t stream);
+
+/* A whole file, NUL-terminated; the caller frees it. NULL if it cannot be read. */
+char *harness_read(const char *path, size_t *len);
+
+#endif
