@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The chain on one core: from frames in memory to records handed to a sink, with distinct events, a dedup
+ * table that is half full and dimensions that do not fit a cache. Each stage is timed in the running chain,
+ * and set beside a library that does comparable work on the same data in the same process. Ratios travel
+ * between machines; nanoseconds do not.
+ */
+#include "config.h"
+#include "engine.h"
+#include "reference.h"
+#include "worker.h"
+#include "workload.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEGMENTS 10u /* the chain's figure is the median over so many parts of the run */
+#define BATCHES 64u
+#define REFERENCE_EVENTS 500000u
+
+struct options {
+	const char *config, *output;
+	const char *dimensions[CONFIG_MAX_DIMENSIONS]; /* NAME=FILE */
+	size_t n_dimensions;
+	uint32_t events, dedup_slots;
+	uint64_t products, users, places;
+	int cpu;
+	bool references;
+};
+
+struct figures {
+	double chain_ns;
+	double stage_ns[STAGE_COUNT];
+	uint64_t events, duplicates, dead_letters, hits, misses, output_bytes, input_bytes;
+	double dedup_load;
+};
+
+static void drain(struct engine *engine)
+{
+	struct batch *batch;
+
+	while (rte_ring_sc_dequeue(engine->rings[0][0], (void **)&batch) == 0)
+		batch_release(batch);
+}
+
+/* Marks random identities until the table is half full, as it is in the middle of a day. */
+static void fill_dedup(struct engine *engine)
+{
+	struct stream *stream = &engine->streams[0];
+	struct dedup_stats stats;
+	int64_t now_ms = clock_wall_ms(engine->clock);
+	uint32_t evicted = 0;
+
+	dedup_stats(stream->dedup, now_ms, &stats);
+	for (uint64_t i = 0; i < stats.slots / 2; i++) {
+		uint64_t key[2];
+
+		dedup_hash(stream->dedup, &i, sizeof(i), key);
+		(void)dedup_test_and_insert(stream->dedup, key, now_ms, &evicted);
+	}
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void run_chain(struct worker *worker, const struct workload *w, struct figures *f)
+{
+	const struct worker_ledger *ledger = worker->pipeline->ledger;
+	double ns_per_cycle = 1e9 / (double)rte_get_tsc_hz();
+	double segment[SEGMENTS];
+	uint64_t done = 0;
+
+	for (uint32_t s = 0; s < SEGMENTS; s++) {
+		uint64_t until = (uint64_t)w->n_events * (s + 1) / SEGMENTS;
+		uint64_t start = rte_rdtsc(), before = done;
+
+		while (done < until && !worker_ended(worker)) {
+			(void)worker_round(worker);
+			drain(worker->engine);
+			done = ledger->stream[0].received;
+		}
+		segment[s] = (double)(rte_rdtsc() - start) * ns_per_cycle / (double)(done - before);
+	}
+	(void)pipeline_hand_over(worker->pipeline, true);
+	drain(worker->engine);
+	qsort(segment, SEGMENTS, sizeof(segment[0]), compare_doubles);
+	f->chain_ns = (segment[SEGMENTS / 2 - 1] + segment[SEGMENTS / 2]) / 2;
+	f->events = ledger->stream[0].received;
+	f->duplicates = ledger->stream[0].duplicate;
+	f->output_bytes = ledger->stream[0].enriched_bytes;
+	f->input_bytes = ledger->stream[0].received_bytes;
+	for (int r = 0; r < REASON_COUNT; r++)
+		if (reason_info((enum reason)r)->class == REASON_CLASS_DEAD_LETTER)
+			f->dead_letters += ledger->stream[0].reasons[r];
+	for (size_t j = 0; j < CONFIG_MAX_ENRICH; j++) {
+		f->hits += ledger->stream[0].hits[j];
+		f->misses += ledger->stream[0].misses[j];
+	}
+	for (int s = 0; s < STAGE_COUNT; s++)
+		f->stage_ns[s] = (double)ledger->worker.stage_cycles[s] * ns_per_cycle / (double)f->events;
+}
+
+static int load_dimensions(struct engine *engine, const struct options *o, struct error *err)
+{
+	for (size_t i = 0; i < o->n_dimensions; i++) {
+		const char *equals = strchr(o->dimensions[i], '=');
+		struct dimension *dimension;
+		char name[64];
+		int index, ret;
+
+		if (equals == NULL)
+			return error_set(err, -EINVAL, "--dimension takes NAME=FILE");
+		(void)snprintf(
+		    name, sizeof(name), "%.*s", (int)(equals - o->dimensions[i]), o->dimensions[i]);
+		index = config_find_dimension(engine->config, name);
+		if (index < 0)
+			return error_set(err, -EINVAL, "no dimension \"%s\" in the configuration", name);
+		ret = dimension_load(equals + 1, -1, HUGEPAGES_AUTO, &dimension, err);
+		if (ret != 0)
+			return ret;
+		(void)engine_publish(engine, (uint16_t)index, dimension);
+	}
+	return 0;
+}
+
+struct comparison {
+	const char *name;
+	double ns;
+	const char *reference; /* NULL: nothing comparable exists */
+	double reference_ns;
+};
+
+static int compare_stages(const struct engine *engine, const struct workload *w, const struct options *o,
+    const struct figures *f, struct comparison rows[STAGE_COUNT], struct error *err)
+{
+	const char *names[SCHEMA_MAX_FIELDS];
+	const struct schema *schema = engine->schemas[0];
+	uint32_t n = w->n_events < REFERENCE_EVENTS ? w->n_events : REFERENCE_EVENTS;
+	const uint32_t tables[] = {(uint32_t)o->products, (uint32_t)o->users, (uint32_t)o->places};
+
+	for (int s = 0; s < STAGE_COUNT; s++)
+		rows[s] = (struct comparison){.name = stage_name((enum stage)s), .ns = f->stage_ns[s]};
+	if (!o->references)
+		return 0;
+	for (uint16_t i = 0; i < schema->n_fields; i++)
+		names[i] = schema->fields[i].name;
+	rows[STAGE_FRAME].reference = "rte_raw_cksum";
+	rows[STAGE_FRAME].reference_ns = reference_checksum(w);
+	rows[STAGE_PARSE].reference = "simdjson On-Demand";
+	rows[STAGE_PARSE].reference_ns = reference_simdjson(w->events, n, names, schema->n_fields);
+	rows[STAGE_VALIDATE].reference = "Hyperscan, a scan per field";
+	rows[STAGE_VALIDATE].reference_ns = reference_hyperscan(schema, w, n, err);
+	rows[STAGE_DEDUP].reference = "rte_hash lookup + add";
+	rows[STAGE_DEDUP].reference_ns = reference_rte_hash_dedup(o->dedup_slots, n, err);
+	rows[STAGE_ENRICH].reference = "rte_hash bulk lookup x3";
+	rows[STAGE_ENRICH].reference_ns = reference_rte_hash_join(tables, 3, n, err);
+	rows[STAGE_EMIT].reference = "memcpy of raw + enriched";
+	rows[STAGE_EMIT].reference_ns = reference_memcpy(w, (f->output_bytes + f->input_bytes) / f->events);
+	for (int s = 0; s < STAGE_COUNT; s++)
+		if (rows[s].reference != NULL && rows[s].reference_ns < 0)
+			return error_prefix(err, -EIO, "reference for %s", rows[s].name);
+	return 0;
+}
+
+static void print(const struct figures *f, const struct comparison *rows)
+{
+	double sum = 0;
+
+	(void)printf("%-10s %10s   %-28s %10s %7s\n", "stage", "ns/event", "reference", "ns/event", "ratio");
+	for (int s = 0; s < STAGE_COUNT; s++) {
+		(void)printf("%-10s %10.1f", rows[s].name, rows[s].ns);
+		if (rows[s].reference != NULL)
+			(void)printf("   %-28s %10.1f %7.2f", rows[s].reference, rows[s].reference_ns,
+			    rows[s].reference_ns / rows[s].ns);
+		(void)putchar('\n');
+		sum += rows[s].ns;
+	}
+	(void)printf("%-10s %10.1f   (sum of stages %.1f)\n", "chain", f->chain_ns, sum);
+	(void)printf("events/s per core %.0f\n", 1e9 / f->chain_ns);
+	(void)printf("events %llu, duplicates %llu, dead letters %llu, join hits %llu, misses %llu, in %.0f "
+	             "B/event, out %.0f B/event, dedup load %.2f\n",
+	    (unsigned long long)f->events, (unsigned long long)f->duplicates,
+	    (unsigned long long)f->dead_letters, (unsigned long long)f->hits, (unsigned long long)f->misses,
+	    (double)f->input_bytes / (double)f->events, (double)f->output_bytes / (double)f->events,
+	    f->dedup_load);
+}
+
+static int write_json(
+    const char *path, const struct figures *f, const struct comparison *rows, struct error *err)
+{
+	json_t *stages = json_object();
+	json_t *root =
+	    json_pack("{s:{s:{s:f, s:f}}, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}}", "chain", "json",
+	        "events_per_s_per_core", 1e9 / f->chain_ns, "ns_per_event", f->chain_ns, "stages", stages,
+	        "workload", "events", (json_int_t)f->events, "duplicates", (json_int_t)f->duplicates,
+	        "dead_letters", (json_int_t)f->dead_letters, "join_hits", (json_int_t)f->hits, "join_misses",
+	        (json_int_t)f->misses, "bytes_in", (double)f->input_bytes / (double)f->events, "bytes_out",
+	        (double)f->output_bytes / (double)f->events, "dedup_load", f->dedup_load);
+	int ret;
+
+	for (int s = 0; s < STAGE_COUNT; s++) {
+		json_t *stage = json_pack("{s:f}", "ns", rows[s].ns);
+
+		if (rows[s].reference != NULL) {
+			json_object_set_new(stage, "reference", json_string(rows[s].reference));
+			json_object_set_new(stage, "reference_ns", json_real(rows[s].reference_ns));
+		}
+		json_object_set_new(stages, rows[s].name, stage);
+	}
+	ret = json_dump_file(root, path, JSON_INDENT(2));
+	json_decref(root);
+	return ret == 0 ? 0 : error_set(err, -EIO, "%s: cannot be written", path);
+}
+
+static int start_eal(const struct options *o, struct error *err)
+{
+	char *argv[] = {(char[]){"bench"}, (char[]){"--no-huge"}, (char[]){"-m"}, (char[]){"8192"},
+	    (char[]){"--no-pci"}, (char[]){"--no-telemetry"}, (char[]){"--log-level=error"}, NULL};
+	cpu_set_t cpus;
+
+	/* rte_hash allocates from the EAL. */
+	if (o->references && rte_eal_init(7, argv) < 0)
+		return error_set(err, -EIO, "the EAL did not start");
+	CPU_ZERO(&cpus);
+	CPU_SET((unsigned int)o->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
+		return error_set(err, -errno, "CPU %d: %s", o->cpu, strerror(errno));
+	return 0;
+}
+
+static int bench(const struct options *o, struct error *err)
+{
+	struct engine_options engine_options = {.n_workers = 1,
+	    .n_sinks = 1,
+	    .batches_per_worker = BATCHES,
+	    .node = -1,
+	    .secret = "a benchmark key",
+	    .clock = &system_clock};
+	struct comparison rows[STAGE_COUNT];
+	struct figures figures = {0};
+	struct workload workload = {0};
+	struct config *config = NULL;
+	struct engine *engine = NULL;
+	struct worker *worker = NULL;
+	struct source *source = NULL;
+	struct dedup_stats stats;
+	int ret;
+
+	ret = config_load(o->config, &config, err);
+	if (ret != 0)
+		return ret;
+	config->streams[0].dedup_budget_bytes = (uint64_t)o->dedup_slots * 16;
+	config->streams[0].dedup_window_ms = 3600 * 1000;
+	ret = start_eal(o, err);
+	if (ret == 0)
+		ret = engine_create(config, &engine_options, &engine, err);
+	if (ret == 0)
+		ret = load_dimensions(engine, o, err);
+	if (ret == 0)
+		ret = workload_create(&(struct workload_options){.n_events = o->events,
+		                          .seed = 7,
+		                          .products = o->products,
+		                          .users = o->users,
+		                          .places = o->places,
+		                          .udp_port = config->streams[0].udp_port,
+		                          .payload_bytes = 1400},
+		    &workload, err);
+	if (ret == 0)
+		ret = source_memory_create(
+		    "memory", workload.packets, workload.n_packets, 1, true, &source, err);
+	if (ret == 0)
+		ret = worker_create(engine, 0, &worker, err);
+	if (ret != 0)
+		goto out;
+	atomic_store(&engine->accepting, true);
+	rte_rcu_qsbr_thread_register(engine->rcu, 0);
+	rte_rcu_qsbr_thread_online(engine->rcu, 0);
+	(void)worker_add_source(worker, source);
+	fill_dedup(engine);
+	run_chain(worker, &workload, &figures);
+	dedup_stats(engine->streams[0].dedup, clock_wall_ms(&system_clock), &stats);
+	figures.dedup_load = stats.load;
+	ret = compare_stages(engine, &workload, o, &figures, rows, err);
+	if (ret != 0)
+		goto out;
+	print(&figures, rows);
+	if (o->output != NULL)
+		ret = write_json(o->output, &figures, rows, err);
+out:
+	worker_destroy(worker);
+	source_destroy(source);
+	engine_destroy(engine);
+	workload_destroy(&workload);
+	config_free(config);
+	return ret;
+}
+
+static const char usage[] = "usage: bench --config F [--dimension NAME=FILE]... [--events N] [--dedup-slots "
+                            "N] [--products N] [--users N]\n"
+                            "             [--places N] [--cpu N] [--no-references] [--output F.json]\n";
+
+static int read_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"dimension", required_argument, NULL, 'd'},
+	    {"events", required_argument, NULL, 'n'},
+	    {"dedup-slots", required_argument, NULL, 's'},
+	    {"products", required_argument, NULL, 'p'},
+	    {"users", required_argument, NULL, 'u'},
+	    {"places", required_argument, NULL, 'l'},
+	    {"cpu", required_argument, NULL, 'C'},
+	    {"no-references", no_argument, NULL, 'R'},
+	    {"output", required_argument, NULL, 'o'},
+	    {0},
+	};
+	int c;
+
+	*o = (struct options){.events = 4000000,
+	    .dedup_slots = 16u << 20,
+	    .products = 1000000,
+	    .users = 10000000,
+	    .places = 100000,
+	    .cpu = 1,
+	    .references = true};
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->config = optarg;
+			break;
+		case 'd':
+			if (o->n_dimensions < CONFIG_MAX_DIMENSIONS)
+				o->dimensions[o->n_dimensions++] = optarg;
+			break;
+		case 'n':
+			o->events = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 's':
+			o->dedup_slots = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'p':
+			o->products = strtoull(optarg, NULL, 10);
+			break;
+		case 'u':
+			o->users = strtoull(optarg, NULL, 10);
+			break;
+		case 'l':
+			o->places = strtoull(optarg, NULL, 10);
+			break;
+		case 'C':
+			o->cpu = (int)strtol(optarg, NULL, 10);
+			break;
+		case 'R':
+			o->references = false;
+			break;
+		case 'o':
+			o->output = optarg;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	return o->config != NULL && optind == argc && o->events >= SEGMENTS ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct error err = {{0}};
+	struct options o;
+
+	if (read_options(argc, argv, &o) != 0) {
+		(void)fputs(usage, stderr);
+		return 2;
+	}
+	if (bench(&o, &err) != 0) {
+		(void)fprintf(stderr, "bench: %s\n", err.text);
+		return 1;
+	}
+	return 0;
+}

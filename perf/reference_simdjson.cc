@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+extern "C" {
+#include <stdint.h>
+#include <time.h>
+}
+#include <simdjson.h>
+
+#include <string_view>
+
+struct workload_event {
+	const char *data;
+	uint32_t len;
+};
+
+static double now_ns()
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+extern "C" double reference_simdjson(const struct workload_event *events, uint32_t n, const char *const *names,
+    uint32_t n_names);
+
+/* The events lie in one large mapping with readable bytes behind each, which is the padding that simdjson asks for. */
+double reference_simdjson(const struct workload_event *events, uint32_t n, const char *const *names,
+    uint32_t n_names)
+{
+	simdjson::ondemand::parser parser;
+	uint64_t found = 0, bytes = 0;
+	double start = now_ns();
+
+	for (uint32_t i = 0; i < n; i++) {
+		simdjson::ondemand::document document;
+		simdjson::padded_string_view view(events[i].data, events[i].len,
+		    events[i].len + simdjson::SIMDJSON_PADDING);
+
+		if (parser.iterate(view).get(document) != simdjson::SUCCESS)
+			return -1;
+		simdjson::ondemand::object object;
+		if (document.get_object().get(object) != simdjson::SUCCESS)
+			return -1;
+		for (auto field : object) {
+			std::string_view key;
+
+			if (field.unescaped_key().get(key) != simdjson::SUCCESS)
+				return -1;
+			for (uint32_t f = 0; f < n_names; f++) {
+				if (key != names[f])
+					continue;
+				simdjson::ondemand::value value;
+				std::string_view text;
+
+				if (field.value().get(value) != simdjson::SUCCESS)
+					return -1;
+				if (value.type() == simdjson::ondemand::json_type::string) {
+					if (value.get_string().get(text) != simdjson::SUCCESS)
+						return -1;
+				} else {
+					text = value.raw_json_token();
+				}
+				bytes += text.size();
+				found++;
+				break;
+			}
+		}
+	}
+	return found > 0 && bytes > 0 ? (now_ns() - start) / n : -1;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the benchmark feeds: distinct generated events in UDP frames, in memory. Built before the clock
+ * starts.
+ */
+#ifndef PENSTOCK_PERF_WORKLOAD_H
+#define PENSTOCK_PERF_WORKLOAD_H
+
+#include "error.h"
+#include "hugemem.h"
+#include "source.h"
+
+#include <stdint.h>
+
+struct workload_event {
+	const char *data;
+	uint32_t len;
+};
+
+struct workload {
+	struct hugemem memory; /* all frames */
+	struct packet *packets;
+	uint32_t n_packets;
+	struct workload_event *events; /* views into the frames */
+	uint32_t n_events;
+	uint64_t event_bytes;
+};
+
+struct workload_options {
+	uint32_t n_events;
+	uint64_t seed;
+	uint64_t products, users, places; /* rows of the dimensions that the keys are drawn from */
+	uint16_t udp_port;
+	uint32_t payload_bytes; /* per datagram at most */
+};
+
+int workload_create(const struct workload_options *options, struct workload *out, struct error *err);
+void workload_destroy(struct workload *workload);
+
+#endif
