@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dimension_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Snapshots that stay on disk: the current one and those before it that a rollback can reach. */
+#define KEPT_FILES 4u
+#define MAX_FILES 64u
+
+struct stored_file {
+	unsigned int number;
+	char version[64];
+	char file[128];
+};
+
+struct slot {
+	char directory[PATH_MAX - 160];
+	struct stored_file files[MAX_FILES]; /* ascending by number */
+	size_t n_files;
+	unsigned int current; /* number of the active file; 0: none */
+	struct error load_error;
+};
+
+struct dimension_store {
+	struct engine *engine;
+	const struct config *config;
+	int node;
+	struct slot slots[CONFIG_MAX_DIMENSIONS];
+};
+
+static int make_directory(const char *path, struct error *err)
+{
+	if (mkdir(path, 0750) != 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* mkdir -p, for a state directory that was named but never made. */
+static int make_directories(const char *path, struct error *err)
+{
+	char partial[PATH_MAX];
+	size_t len = strlen(path);
+
+	if (len >= sizeof(partial))
+		return error_set(err, -ENAMETOOLONG, "%s: path too long", path);
+	memcpy(partial, path, len + 1);
+	for (char *slash = strchr(partial + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		int ret;
+
+		*slash = '\0';
+		ret = make_directory(partial, err);
+		if (ret != 0)
+			return ret;
+		*slash = '/';
+	}
+	return make_directory(partial, err);
+}
+
+static int sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fsync(fd) != 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct stored_file *x = a, *y = b;
+
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static void path_of(const struct slot *slot, const char *file, char path[PATH_MAX])
+{
+	(void)snprintf(path, PATH_MAX, "%s/%s", slot->directory, file);
+}
+
+/* Reads which snapshots the directory holds. Names that are not ours are left alone. */
+static int scan_slot(struct slot *slot, struct error *err)
+{
+	DIR *dir = opendir(slot->directory);
+	struct dirent *entry;
+
+	if (dir == NULL)
+		return error_set(err, -errno, "%s: %s", slot->directory, strerror(errno));
+	slot->n_files = 0;
+	while ((entry = readdir(dir)) != NULL && slot->n_files < MAX_FILES) {
+		struct stored_file *file = &slot->files[slot->n_files];
+		int end = 0;
+
+		if (strlen(entry->d_name) >= sizeof(file->file) ||
+		    sscanf(entry->d_name, "%8u-%63[^/].dim%n", &file->number, file->version, &end) < 2)
+			continue;
+		size_t len = strlen(file->version);
+
+		if (len <= 4 || strcmp(file->version + len - 4, ".dim") != 0 || file->number == 0)
+			continue;
+		file->version[len - 4] = '\0';
+		strcpy(file->file, entry->d_name);
+		slot->n_files++;
+	}
+	closedir(dir);
+	qsort(slot->files, slot->n_files, sizeof(slot->files[0]), by_number);
+	return 0;
+}
+
+static const struct stored_file *find_file(const struct slot *slot, unsigned int number)
+{
+	for (size_t i = 0; i < slot->n_files; i++)
+		if (slot->files[i].number == number)
+			return &slot->files[i];
+	return NULL;
+}
+
+static void read_current(struct slot *slot)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	path_of(slot, "current", path);
+	slot->current = 0;
+	file = fopen(path, "re");
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%8u", &slot->current) != 1)
+		slot->current = 0;
+	(void)fclose(file);
+}
+
+/* Atomically: a crash leaves the old name or the new one. */
+static int write_current(struct slot *slot, unsigned int number, struct error *err)
+{
+	char path[PATH_MAX], temporary[PATH_MAX], text[16];
+	int fd, ret = 0;
+	ssize_t len = snprintf(text, sizeof(text), "%08u\n", number);
+
+	path_of(slot, "current", path);
+	path_of(slot, ".current", temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return error_set(err, -errno, "%s: %s", temporary, strerror(errno));
+	errno = EIO; /* what a short write is */
+	if (write(fd, text, (size_t)len) != len || fsync(fd) != 0)
+		ret = -errno;
+	close(fd);
+	if (ret == 0 && rename(temporary, path) != 0)
+		ret = -errno;
+	if (ret == 0)
+		ret = sync_directory(slot->directory);
+	if (ret != 0)
+		return error_set(err, ret, "%s: %s", path, strerror(-ret));
+	slot->current = number;
+	return 0;
+}
+
+/* Old snapshots go, oldest first; the current one and what lies after it stays. */
+static void prune(struct slot *slot)
+{
+	while (slot->n_files > KEPT_FILES && slot->files[0].number != slot->current) {
+		char path[PATH_MAX];
+
+		path_of(slot, slot->files[0].file, path);
+		(void)unlink(path);
+		slot->n_files--;
+		memmove(&slot->files[0], &slot->files[1], slot->n_files * sizeof(slot->files[0]));
+	}
+}
+
+static json_t *describe(const struct dimension_store *store, uint16_t index)
+{
+	const struct slot *slot = &store->slots[index];
+	const struct dimension *d = atomic_load(&store->engine->dimensions[index]);
+	json_t *previous = json_array();
+	json_t *object = json_pack("{s:s, s:b, s:b}", "name", store->config->dimensions[index].name,
+	    "required", store->config->dimensions[index].required, "loaded", d != NULL);
+
+	if (d != NULL) {
+		json_object_set_new(object, "version", json_string(d->version));
+		json_object_set_new(object, "rows", json_integer((json_int_t)d->n_rows));
+		json_object_set_new(object, "bytes", json_integer((json_int_t)d->memory.bytes));
+		json_object_set_new(object, "built_ms", json_integer(d->built_ms));
+		json_object_set_new(object, "age_s",
+		    json_integer((clock_wall_ms(store->engine->clock) - d->built_ms) / 1000));
+	}
+	for (size_t i = slot->n_files; i-- > 0;)
+		if (slot->files[i].number < slot->current)
+			json_array_append_new(previous, json_string(slot->files[i].version));
+	json_object_set_new(object, "previous", previous);
+	if (slot->load_error.text[0] != '\0')
+		json_object_set_new(object, "error", json_string(slot->load_error.text));
+	return object;
+}
+
+static int load(struct dimension_store *store, const char *path, struct dimension **out, struct error *err)
+{
+	return dimension_load(path, store->node, store->config->dataplane.hugepages, out, err);
+}
+
+static void publish(struct dimension_store *store, uint16_t index, struct dimension *dimension)
+{
+	store->slots[index].load_error.text[0] = '\0';
+	dimension_free(engine_publish(store->engine, index, dimension));
+}
+
+static int open_slot(struct dimension_store *store, uint16_t index, const char *root, struct error *err)
+{
+	struct slot *slot = &store->slots[index];
+	const char *name = store->config->dimensions[index].name;
+	const struct stored_file *file;
+	struct dimension *dimension;
+	char path[PATH_MAX];
+	int ret;
+
+	if ((size_t)snprintf(slot->directory, sizeof(slot->directory), "%s/%s", root, name) >=
+	    sizeof(slot->directory))
+		return error_set(err, -ENAMETOOLONG, "%s/%s: path too long", root, name);
+	ret = make_directory(slot->directory, err);
+	if (ret == 0)
+		ret = scan_slot(slot, err);
+	if (ret != 0)
+		return ret;
+	read_current(slot);
+	if (slot->current == 0)
+		return 0;
+	file = find_file(slot, slot->current);
+	if (file == NULL) {
+		error_set(&slot->load_error, 0, "%s: snapshot %08u is named as current but is not there",
+		    slot->directory, slot->current);
+		return 0;
+	}
+	path_of(slot, file->file, path);
+	if (load(store, path, &dimension, &slot->load_error) == 0)
+		publish(store, index, dimension);
+	return 0;
+}
+
+int dimension_store_open(const char *state_directory, struct engine *engine, int node,
+    struct dimension_store **out, struct error *err)
+{
+	struct dimension_store *store = calloc(1, sizeof(*store));
+	char root[PATH_MAX - 256];
+	int ret = -ENAMETOOLONG;
+
+	*out = NULL;
+	if (store == NULL)
+		return error_set(err, -ENOMEM, "no memory for the dimension store");
+	store->engine = engine;
+	store->config = engine->config;
+	store->node = node;
+	if ((size_t)snprintf(root, sizeof(root), "%s/dimensions", state_directory) >= sizeof(root)) {
+		error_set(err, ret, "%s: path too long", state_directory);
+		goto err;
+	}
+	ret = make_directories(root, err);
+	for (uint16_t i = 0; ret == 0 && i < engine->n_dimensions; i++)
+		ret = open_slot(store, i, root, err);
+	if (ret != 0)
+		goto err;
+	*out = store;
+	return 0;
+err:
+	dimension_store_close(store);
+	return ret;
+}
+
+void dimension_store_close(struct dimension_store *store)
+{
+	free(store);
+}
+
+/* Moves a file, by copy if it comes from another file system. */
+static int move_file(const char *from, const char *to, struct error *err)
+{
+	char buffer[1 << 16];
+	int in, out, ret = 0;
+
+	if (rename(from, to) == 0)
+		return 0;
+	if (errno != EXDEV)
+		return error_set(err, -errno, "%s: %s", to, strerror(errno));
+	in = open(from, O_RDONLY | O_CLOEXEC);
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (in < 0 || out < 0)
+		ret = -errno;
+	while (ret == 0) {
+		ssize_t n = read(in, buffer, sizeof(buffer));
+
+		if (n < 0)
+			ret = -errno;
+		if (n <= 0)
+			break;
+		errno = EIO;
+		if (write(out, buffer, (size_t)n) != n)
+			ret = -errno;
+	}
+	if (ret == 0 && fsync(out) != 0)
+		ret = -errno;
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	if (ret != 0) {
+		(void)unlink(to);
+		return error_set(err, ret, "%s: %s", to, strerror(-ret));
+	}
+	(void)unlink(from);
+	return 0;
+}
+
+int dimension_store_push(
+    struct dimension_store *store, const char *name, const char *path, json_t **result, struct error *err)
+{
+	int index = config_find_dimension(store->config, name);
+	struct dimension *dimension = NULL;
+	struct stored_file *file;
+	struct slot *slot;
+	char target[PATH_MAX], name_text[sizeof(file->file)];
+	int ret;
+
+	if (index < 0)
+		return error_set(err, -ENOENT, "dimension \"%s\" is not in the configuration", name);
+	slot = &store->slots[index];
+	ret = load(store, path, &dimension, err);
+	if (ret != 0)
+		return ret;
+	if (slot->n_files == MAX_FILES) {
+		ret = error_set(err, -ENOSPC, "%s: more than %u snapshots after the current one",
+		    slot->directory, MAX_FILES - 1);
+		goto err;
+	}
+	file = &slot->files[slot->n_files];
+	file->number = slot->n_files > 0 ? slot->files[slot->n_files - 1].number + 1 : 1;
+	(void)snprintf(
+	    file->version, sizeof(file->version), "%.*s", (int)sizeof(file->version) - 5, dimension->version);
+	for (char *c = file->version; *c != '\0'; c++)
+		if (*c == '/' || (unsigned char)*c < 0x21)
+			*c = '_';
+	(void)snprintf(name_text, sizeof(name_text), "%08u-%s.dim", file->number, file->version);
+	memcpy(file->file, name_text, sizeof(name_text));
+	path_of(slot, file->file, target);
+	ret = move_file(path, target, err);
+	if (ret != 0)
+		goto err;
+	slot->n_files++;
+	ret = write_current(slot, file->number, err);
+	if (ret != 0) {
+		slot->n_files--;
+		(void)rename(target, path);
+		goto err;
+	}
+	publish(store, (uint16_t)index, dimension);
+	prune(slot);
+	*result = describe(store, (uint16_t)index);
+	return 0;
+err:
+	dimension_free(dimension);
+	return ret;
+}
+
+int dimension_store_rollback(
+    struct dimension_store *store, const char *name, json_t **result, struct error *err)
+{
+	int index = config_find_dimension(store->config, name);
+	const struct stored_file *file = NULL;
+	struct dimension *dimension;
+	struct slot *slot;
+	char path[PATH_MAX];
+	int ret;
+
+	if (index < 0)
+		return error_set(err, -ENOENT, "dimension \"%s\" is not in the configuration", name);
+	slot = &store->slots[index];
+	for (size_t i = 0; i < slot->n_files; i++)
+		if (slot->files[i].number < slot->current)
+			file = &slot->files[i];
+	if (file == NULL)
+		return error_set(
+		    err, -ENOENT, "dimension \"%s\" has no snapshot before the current one", name);
+	path_of(slot, file->file, path);
+	ret = load(store, path, &dimension, err);
+	if (ret != 0)
+		return ret;
+	ret = write_current(slot, file->number, err);
+	if (ret != 0) {
+		dimension_free(dimension);
+		return ret;
+	}
+	publish(store, (uint16_t)index, dimension);
+	*result = describe(store, (uint16_t)index);
+	return 0;
+}
+
+json_t *dimension_store_list(const struct dimension_store *store)
+{
+	json_t *array = json_array();
+
+	for (uint16_t i = 0; i < store->engine->n_dimensions; i++)
+		json_array_append_new(array, describe(store, i));
+	return array;
+}
+
+int dimension_store_current(const char *state_directory, const char *name, char *path, size_t size)
+{
+	struct slot *slot = calloc(1, sizeof(*slot));
+	const struct stored_file *file = NULL;
+
+	if (slot == NULL)
+		return -ENOMEM;
+	(void)snprintf(slot->directory, sizeof(slot->directory), "%s/dimensions/%s", state_directory, name);
+	if (scan_slot(slot, NULL) == 0) {
+		read_current(slot);
+		file = find_file(slot, slot->current);
+	}
+	if (file != NULL)
+		(void)snprintf(path, size, "%s/%s", slot->directory, file->file);
+	free(slot);
+	return file != NULL ? 0 : -ENOENT;
+}
