@@ -7,66 +7,199 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t name_length(const struct arg *arg)
+{
+	return strcspn(arg->name, "|");
+}
+
 static struct arg *find(const struct args *args, const char *name, size_t len)
 {
 	for (struct arg *arg = args->table; arg->name != NULL; arg++)
-		if (strlen(arg->name) == len && memcmp(arg->name, name, len) == 0)
+		if (name_length(arg) == len && memcmp(arg->name, name, len) == 0)
 			return arg;
 	return NULL;
 }
 
+/* "-o" for the option "output|o". */
+static struct arg *find_letter(const struct args *args, const char *word)
+{
+	for (struct arg *arg = args->table; arg->name != NULL; arg++) {
+		const char *letter = strchr(arg->name, '|');
+
+		if (letter != NULL && strcmp(letter + 1, word + 1) == 0)
+			return arg;
+	}
+	return NULL;
+}
+
+static void print_option(FILE *out, const char *name, const char *metavar, const char *help)
+{
+	const char *letter = strchr(name, '|');
+	char left[96];
+
+	snprintf(left, sizeof(left), "%s%s%s--%.*s%s%s", letter != NULL ? "-" : "",
+	    letter != NULL ? letter + 1 : "", letter != NULL ? ", " : "", (int)strcspn(name, "|"), name,
+	    metavar ? " " : "", metavar ? metavar : "");
+	fprintf(out, "  %-28s %s\n", left, help);
+}
+
 static void print_help(const struct args *args)
 {
-	char left[64];
-
 	printf("Usage: %s\n\n%s\n\nOptions:\n", args->usage, args->about);
-	for (const struct arg *arg = args->table; arg->name != NULL; arg++) {
-		snprintf(left, sizeof(left), "--%s%s%s", arg->name, arg->metavar ? " " : "",
-		    arg->metavar ? arg->metavar : "");
-		printf("  %-28s %s\n", left, arg->help);
+	for (const struct arg *arg = args->table; arg->name != NULL; arg++)
+		print_option(stdout, arg->name, arg->metavar, arg->help);
+	print_option(stdout, "help", NULL, "this text");
+}
+
+void args_man_text(FILE *out, const char *text)
+{
+	/* A line must not begin with a control character. */
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text != '\0'; text++) {
+		if (*text == '-')
+			fputs("\\-", out);
+		else if (*text == '\\')
+			fputs("\\e", out);
+		else
+			fputc(*text == '\n' ? ' ' : *text, out);
 	}
-	printf("  %-28s %s\n", "--help", "this text");
+}
+
+/* How many characters of the usage are the command's words: "penstock dim push FILE" has 17. */
+static size_t command_length(const char *usage)
+{
+	size_t len = 0;
+
+	for (const char *p = usage; *p >= 'a' && *p <= 'z'; p++) {
+		p += strspn(p, "abcdefghijklmnopqrstuvwxyz");
+		len = (size_t)(p - usage);
+		if (*p != ' ')
+			break;
+	}
+	return len;
+}
+
+static void print_man_option(const char *name, const char *metavar, const char *help)
+{
+	const char *letter = strchr(name, '|');
+
+	fputs(".TP\n", stdout);
+	if (letter != NULL)
+		printf("\\fB\\-%s\\fR, ", letter + 1);
+	fputs("\\fB\\-\\-", stdout);
+	for (const char *p = name; p < name + strcspn(name, "|"); p++)
+		printf("%s%c", *p == '-' ? "\\" : "", *p);
+	fputs("\\fR", stdout);
+	if (metavar != NULL) {
+		fputs(" \\fI", stdout);
+		args_man_text(stdout, metavar);
+		fputs("\\fR", stdout);
+	}
+	fputc('\n', stdout);
+	args_man_text(stdout, help);
+	fputc('\n', stdout);
+}
+
+static void print_man(const struct args *args)
+{
+	size_t len = command_length(args->usage), title = strcspn(args->about, ".:\n");
+	char page[64], first[256];
+
+	snprintf(page, sizeof(page), "%.*s", (int)len, args->usage);
+	for (char *p = page; *p != '\0'; p++)
+		*p = *p == ' ' ? '-' : *p;
+	snprintf(first, sizeof(first), "%.*s", (int)title, args->about);
+	fputs(".TH \"", stdout);
+	for (const char *p = page; *p != '\0'; p++)
+		putchar(*p == '-' ? '-' : *p - 'a' + 'A');
+	printf("\" 1 \"\" \"Penstock %s\" \"Penstock manual\"\n.SH NAME\n", PENSTOCK_VERSION);
+	args_man_text(stdout, page);
+	fputs(" \\- ", stdout);
+	args_man_text(stdout, first);
+	fputs("\n.SH SYNOPSIS\n\\fB", stdout);
+	fwrite(args->usage, 1, len, stdout);
+	fputs("\\fR", stdout);
+	args_man_text(stdout, args->usage + len);
+	fputs("\n.SH DESCRIPTION\n", stdout);
+	args_man_text(stdout, args->about);
+	fputs("\n.SH OPTIONS\n", stdout);
+	for (const struct arg *arg = args->table; arg->name != NULL; arg++)
+		print_man_option(arg->name, arg->metavar, arg->help);
+	print_man_option("help", NULL, "print a summary and exit");
+	fputs(".SH EXIT STATUS\n0 ok, 1 failed, 2 wrong usage.\n.SH SEE ALSO\n\\fBpenstock\\fR(1), "
+	      "\\fBpenstockd\\fR(8)\n",
+	    stdout);
+}
+
+/* Takes the option at argv[i]. Returns how many words it has, or -EINVAL. */
+static int take_option(const struct args *args, int argc, char **argv, int i, struct error *err)
+{
+	const char *word = argv[i], *equals = word[1] == '-' ? strchr(word, '=') : NULL;
+	struct arg *arg = word[1] != '-'
+	                      ? find_letter(args, word)
+	                      : find(args, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+	int name_len;
+
+	if (arg == NULL)
+		return error_set(err, -EINVAL, "unknown option %s", word);
+	name_len = (int)name_length(arg);
+	if (arg->value != NULL)
+		return error_set(err, -EINVAL, "--%.*s is given twice", name_len, arg->name);
+	if (arg->metavar == NULL && equals != NULL)
+		return error_set(err, -EINVAL, "--%.*s takes no value", name_len, arg->name);
+	if (arg->metavar == NULL) {
+		arg->value = "";
+		return 1;
+	}
+	if (equals == NULL && i + 1 >= argc)
+		return error_set(err, -EINVAL, "--%.*s needs a value: %s", name_len, arg->name, arg->metavar);
+	arg->value = equals != NULL ? equals + 1 : argv[i + 1];
+	return equals != NULL ? 1 : 2;
+}
+
+/* Moves `n` words at argv[i] before the `positional` ones that precede them. */
+static void move_before(char **argv, int i, int n, int positional)
+{
+	for (; n > 0; n--, i++) {
+		char *word = argv[i];
+
+		memmove(&argv[i - positional + 1], &argv[i - positional], (size_t)positional * sizeof(*argv));
+		argv[i - positional] = word;
+	}
 }
 
 int args_parse(const struct args *args, int argc, char **argv, int *first, struct error *err)
 {
-	int i;
+	int positional = 0, words;
 
-	for (i = 1; i < argc; i++) {
-		const char *word = argv[i], *equals;
-		struct arg *arg;
+	for (int i = 1; i < argc; i += words) {
+		const char *word = argv[i];
 
+		words = 1;
 		if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
 			print_help(args);
 			return 1;
 		}
+		if (strcmp(word, "--man") == 0) {
+			print_man(args);
+			return 1;
+		}
 		if (strcmp(word, "--") == 0) {
-			i++;
+			move_before(argv, i, 1, positional);
+			positional += argc - i - 1;
 			break;
 		}
-		if (word[0] != '-' || word[1] == '\0')
-			break;
-		if (word[1] != '-')
-			return error_set(err, -EINVAL, "unknown option %s", word);
-		equals = strchr(word, '=');
-		arg = find(args, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
-		if (arg == NULL)
-			return error_set(err, -EINVAL, "unknown option %s", word);
-		if (arg->value != NULL)
-			return error_set(err, -EINVAL, "--%s is given twice", arg->name);
-		if (arg->metavar == NULL) {
-			if (equals != NULL)
-				return error_set(err, -EINVAL, "--%s takes no value", arg->name);
-			arg->value = "";
-		} else if (equals != NULL) {
-			arg->value = equals + 1;
-		} else if (i + 1 < argc) {
-			arg->value = argv[++i];
-		} else {
-			return error_set(err, -EINVAL, "--%s needs a value: %s", arg->name, arg->metavar);
+		if (word[0] != '-' || word[1] == '\0') {
+			positional++;
+			continue;
 		}
+		words = take_option(args, argc, argv, i, err);
+		if (words < 0)
+			return words;
+		move_before(argv, i, words, positional);
 	}
-	*first = i;
+	*first = argc - positional;
 	return 0;
 }
 

@@ -2,8 +2,11 @@
 /*
  * Command line options of one verb, from one table: parsing, `--help`, and the messages of usage errors.
  *
- * args_parse() understands `--name VALUE`, `--name=VALUE`, `--flag`, and `--` before positional words. It
- * fills `value` of the table's rows; strings point into argv. Single-threaded, no allocation.
+ * args_parse() understands `--name VALUE`, `--name=VALUE`, `--flag`, `-n VALUE` for an option called
+ * "name|n", and
+ * `--` before words that only look like options. It fills `value` of the table's rows; strings point into
+ * argv, whose positional words are moved to the end. `--man` prints the verb's man page from the same table.
+ * Single-threaded, no allocation.
  */
 #ifndef PENSTOCK_ARGS_H
 #define PENSTOCK_ARGS_H
@@ -12,13 +15,14 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define EXIT_OK 0
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
 struct arg {
-	const char *name;    /* without the dashes; NULL ends the table */
+	const char *name;    /* without the dashes, "output" or "output|o"; NULL ends the table */
 	const char *metavar; /* NULL: a flag */
 	const char *help;
 	const char *value; /* out: the text, "" for a flag that was given, NULL: not given */
@@ -26,15 +30,19 @@ struct arg {
 
 struct args {
 	const char *usage; /* "penstock send --to HOST:PORT [options]" */
-	const char *about; /* one paragraph */
+	const char *about; /* one paragraph; its first sentence is the man page's title */
 	struct arg *table;
 };
 
-/* Returns 0; 1 when --help was asked for and has been printed; -EINVAL with the reason. *first is the index
- * of the first positional word in argv, argc if there is none. argv[0] is the verb and is skipped. */
+/* Returns 0; 1 when --help or --man was asked for and has been printed; -EINVAL with the reason. *first is
+ * the index of the first positional word in argv, argc if there is none. argv[0] is the verb and is skipped.
+ */
 int args_parse(const struct args *args, int argc, char **argv, int *first, struct error *err);
 
-/* The value of an option, or NULL. The name must be in the table. */
+/* Text for a man page: hyphens and backslashes escaped, line breaks as spaces. */
+void args_man_text(FILE *out, const char *text);
+
+/* The value of an option, or NULL. The name (without its letter) must be in the table. */
 const char *args_get(const struct args *args, const char *name);
 
 /* Numbers. Each leaves *out alone if the option was not given. 0, or -EINVAL with the option's name. */
