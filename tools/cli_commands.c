@@ -4,23 +4,26 @@
 #include "gen/cmd_gen.h"
 #include "send/cmd_send.h"
 
+#include <stddef.h>
+
 #define DAEMON "The daemon"
 #define DIMENSIONS "Dimensions"
 #define EVENTS "Events"
 #define OFFLINE "Without a daemon"
 
 const struct command commands[] = {
-    {"status", DAEMON, "the ledger of every stream, dimensions, sinks and alarms", cmd_status},
-    {"top", DAEMON, "live rates per stream, worker and stage", cmd_top},
-    {"stats", DAEMON, "every counter and gauge", cmd_stats},
-    {"dump", DAEMON, "write or read a telemetry dump", cmd_dump},
-    {"drain", DAEMON, "finish what is in flight and stop", cmd_drain},
-    {"dim push", DIMENSIONS, "load and publish a snapshot", cmd_dim_push},
-    {"dim list", DIMENSIONS, "the loaded snapshots", cmd_dim_list},
-    {"dim rollback", DIMENSIONS, "publish the snapshot before the current one", cmd_dim_rollback},
-    {"send", EVENTS, "send events as plain datagrams", cmd_send},
-    {"gen", EVENTS, "generate events and dimensions", cmd_gen},
-    {"check", OFFLINE, "check a configuration", cmd_check},
-    {"version", OFFLINE, "the version of this program", cmd_version},
-    {NULL, NULL, NULL, NULL},
+    {"status", DAEMON, "the ledger of every stream, dimensions, sinks and alarms", cmd_status, false},
+    {"top", DAEMON, "live rates per stream, worker and stage", cmd_top, false},
+    {"stats", DAEMON, "every counter and gauge", cmd_stats, false},
+    {"dump", DAEMON, "write or read a telemetry dump", cmd_dump, false},
+    {"drain", DAEMON, "finish what is in flight and stop", cmd_drain, false},
+    {"dim push", DIMENSIONS, "load and publish a snapshot", cmd_dim_push, false},
+    {"dim list", DIMENSIONS, "the loaded snapshots", cmd_dim_list, false},
+    {"dim rollback", DIMENSIONS, "publish the snapshot before the current one", cmd_dim_rollback, false},
+    {"send", EVENTS, "send events as plain datagrams", cmd_send, false},
+    {"gen events", EVENTS, "generate events", cmd_gen, true},
+    {"gen dimension", EVENTS, "generate the rows of a dimension", cmd_gen, true},
+    {"check", OFFLINE, "check a configuration", cmd_check, false},
+    {"version", OFFLINE, "the version of this program", cmd_version, false},
+    {NULL, NULL, NULL, NULL, false},
 };

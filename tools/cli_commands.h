@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The verbs of `penstock`, one table. `--help` and the man page come from it; each verb's own options stand
- * in its own table (args/args.h). A verb gets argv[0] = its last word and returns the exit status.
+ * in its own table (args/args.h). A verb gets argv[0] = its last word, or its first one where `whole` is set,
+ * and returns the exit status.
  */
 #ifndef PENSTOCK_CLI_COMMANDS_H
 #define PENSTOCK_CLI_COMMANDS_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 struct command {
 	const char *words; /* "status", "dim push"; NULL ends the table */
 	const char *group; /* heading in the summary */
 	const char *summary;
 	int (*run)(int argc, char **argv);
+	bool whole; /* `run` tells its verbs apart itself */
 };
 
 extern const struct command commands[];

@@ -190,8 +190,8 @@ static int print_dump(const char *path, bool as_json, struct error *err)
 	struct telemetry *dump;
 	struct print_table table;
 	json_t *document;
-	uint8_t *bytes;
-	size_t len;
+	uint8_t *bytes = NULL;
+	size_t len = 0;
 	int rc;
 
 	rc = read_file(path, &bytes, &len, err);

@@ -31,12 +31,12 @@ static void print_man(void)
 {
 	const char *group = "";
 
-	(void)printf(".TH \"PENSTOCK\" 1 \"\" \"Penstock %s\" \"Penstock manual\"\n.SH NAME\npenstock \\- "
+	(void)printf(".TH \"PENSTOCK\" 1 \"%s\" \"Penstock %s\" \"Penstock manual\"\n.SH NAME\npenstock \\- "
 	             "operate the event "
 	             "ingest appliance\n.SH SYNOPSIS\n\\fBpenstock\\fR [\\fB\\-\\-socket\\fR \\fIPATH\\fR] "
 	             "\\fIVERB\\fR "
 	             "[\\fIoptions\\fR]\n.SH DESCRIPTION\n",
-	    PENSTOCK_VERSION);
+	    ARGS_MAN_DATE, PENSTOCK_VERSION);
 	args_man_text(stdout, about);
 	(void)fputs("\n.SH VERBS\n", stdout);
 	for (const struct command *c = commands; c->words != NULL; c++) {
@@ -153,5 +153,7 @@ int main(int argc, char **argv)
 	command = find_command(argc - i, argv + i, &used);
 	if (command == NULL)
 		return unknown_verb(argc - i, argv + i);
-	return close_output(command->run(argc - i - used + 1, argv + i + used - 1));
+	if (!command->whole)
+		i += used - 1;
+	return close_output(command->run(argc - i, argv + i));
 }

@@ -113,7 +113,8 @@ static void print_man(const struct args *args)
 	fputs(".TH \"", stdout);
 	for (const char *p = page; *p != '\0'; p++)
 		putchar(*p == '-' ? '-' : *p - 'a' + 'A');
-	printf("\" 1 \"\" \"Penstock %s\" \"Penstock manual\"\n.SH NAME\n", PENSTOCK_VERSION);
+	printf(
+	    "\" 1 \"%s\" \"Penstock %s\" \"Penstock manual\"\n.SH NAME\n", ARGS_MAN_DATE, PENSTOCK_VERSION);
 	args_man_text(stdout, page);
 	fputs(" \\- ", stdout);
 	args_man_text(stdout, first);

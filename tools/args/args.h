@@ -21,6 +21,8 @@
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
+#define ARGS_MAN_DATE "2026-11-20" /* of the man pages' text */
+
 struct arg {
 	const char *name;    /* without the dashes, "output" or "output|o"; NULL ends the table */
 	const char *metavar; /* NULL: a flag */
