@@ -141,7 +141,7 @@ static void put_uuid(struct draft *draft, const char *name, struct rng *rng)
 	*at++ = '-';
 	at = hex(at, low >> 48, 4, upper);
 	*at++ = '-';
-	at = hex(at, low, 12, upper);
+	hex(at, low, 12, upper);
 	draft_string(draft, name, text, sizeof(text));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "send/sender.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -203,6 +204,7 @@ static int send_batch(struct sender *sender, struct error *err)
 	uint32_t events = 0, stride = sender->n_sockets;
 	int ret = 0;
 
+	assert(stride > 0);
 	for (uint32_t i = 0; i < sender->n; i++)
 		events += sender->datagram[i].events;
 	if (events == 0)

@@ -24,7 +24,7 @@ struct sender_options {
 	uint32_t per_datagram; /* events, at most */
 	uint32_t payload_max;  /* bytes; 0: what fits `mtu` */
 	uint32_t mtu;          /* bytes of IP packet, where payload_max is 0 */
-	uint32_t sockets;
+	uint32_t sockets;      /* 1 to SENDER_SOCKETS_MAX */
 };
 
 struct sender_counts {
