@@ -126,36 +126,11 @@ static void add_streams(struct arena *arena, const json_t *list, struct telemetr
 	dump->dedup = dedup;
 }
 
-/* Frames are dropped at a source, and a source belongs to one worker. */
-static void add_source(struct arena *arena, const json_t *source, struct telemetry_worker *worker)
+static void add_workers(struct arena *arena, const json_t *list, struct telemetry *dump)
 {
-	static const char *const nothing[] = {NULL};
-	struct telemetry_counters drops = counters(arena, json_object_get(source, "drops"), nothing);
-	struct telemetry_counter *all = arena_array(arena, worker->frame_reasons.n + drops.n, sizeof(*all));
-	size_t n = worker->frame_reasons.n;
-
-	worker->packet_bytes += number(source, "bytes");
-	if (all == NULL)
-		return;
-	if (n > 0)
-		memcpy(all, worker->frame_reasons.items, n * sizeof(*all));
-	for (size_t i = 0; i < drops.n; i++) {
-		size_t j = 0;
-
-		while (j < n && strcmp(all[j].name, drops.items[i].name) != 0)
-			j++;
-		if (j == n)
-			all[n++].name = drops.items[i].name;
-		all[j].value += drops.items[i].value;
-	}
-	worker->frame_reasons = (struct telemetry_counters){.items = all, .n = n};
-}
-
-static void add_workers(struct arena *arena, const json_t *status, struct telemetry *dump)
-{
-	const json_t *list = json_object_get(status, "workers");
 	struct telemetry_worker *workers = arena_array(arena, json_array_size(list), sizeof(*workers));
-	json_t *item, *stage, *source;
+	static const char *const nothing[] = {NULL};
+	json_t *item, *stage;
 	size_t i, j;
 
 	if (workers == NULL)
@@ -171,8 +146,10 @@ static void add_workers(struct arena *arena, const json_t *status, struct teleme
 		    .loops = number(item, "loops"),
 		    .busy_loops = number(item, "busy_loops"),
 		    .packets = number(item, "packets"),
+		    .packet_bytes = number(item, "packet_bytes"),
 		    .batches = number(item, "batches"),
-		    .stages = stages};
+		    .stages = stages,
+		    .frame_reasons = counters(arena, json_object_get(item, "drops"), nothing)};
 		if (stages == NULL)
 			continue;
 		json_array_foreach(stage_list, j, stage)
@@ -188,13 +165,6 @@ static void add_workers(struct arena *arena, const json_t *status, struct teleme
 				                                     (double)stages[j].events / ns * 1e9);
 		}
 		workers[i].n_stages = json_array_size(stage_list);
-	}
-	json_array_foreach(json_object_get(status, "sources"), i, source)
-	{
-		uint64_t worker = number(source, "worker");
-
-		if (worker < json_array_size(list))
-			add_source(arena, source, &workers[worker]);
 	}
 	dump->workers = workers;
 	dump->n_workers = json_array_size(list);
@@ -257,7 +227,7 @@ int control_dump(const json_t *status, uint8_t **out, size_t *len, struct error 
 	dump.uptime_ms = (int64_t)(json_number_value(json_object_get(status, "uptime_s")) * 1000);
 	dump.status_json = document;
 	add_streams(&arena, json_object_get(status, "streams"), &dump);
-	add_workers(&arena, status, &dump);
+	add_workers(&arena, json_object_get(status, "workers"), &dump);
 	add_dimensions(&arena, json_object_get(status, "dimensions"), &dump);
 	add_sinks(&arena, json_object_get(status, "sinks"), &dump);
 	rc = arena.failed || document == NULL ? -ENOMEM : telemetry_encode(&dump, out, len);

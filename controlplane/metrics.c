@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define MAX_LABELS 4u
+#define MAX_LABELS 5u
+#define OUTER_LABELS 3u
+#define INNER_LABELS 2u
 
 /* A set of objects in the status that share their labels. */
 struct group {
@@ -14,7 +16,8 @@ struct group {
 	const char *map;   /* the label that takes the map's names; NULL: `inner` is no map */
 	struct {
 		const char *label, *key;
-	} outer[2], of_inner[2]; /* labels from the element, and from the inner object */
+	} outer[OUTER_LABELS],
+	    of_inner[INNER_LABELS]; /* labels from the element, and from the inner object */
 };
 
 static const struct group root = {.list = NULL};
@@ -26,20 +29,19 @@ static const struct group joins = {.list = "streams",
     .outer = {{"stream", "name"}},
     .of_inner = {{"dimension", "dimension"}, {"as", "as"}}};
 static const struct group sources = {.list = "sources", .outer = {{"source", "name"}, {"worker", "worker"}}};
-static const struct group source_drops = {.list = "sources",
-    .inner = "drops",
-    .map = "reason",
-    .outer = {{"source", "name"}, {"worker", "worker"}}};
 static const struct group source_steer = {.list = "sources",
     .inner = "steer",
     .map = "verdict",
     .outer = {{"source", "name"}, {"worker", "worker"}}};
 static const struct group workers = {.list = "workers", .outer = {{"worker", "worker"}, {"lcore", "lcore"}}};
+static const struct group worker_drops = {
+    .list = "workers", .inner = "drops", .map = "reason", .outer = {{"worker", "worker"}}};
 static const struct group stages = {
     .list = "workers", .inner = "stages", .outer = {{"worker", "worker"}}, .of_inner = {{"stage", "stage"}}};
 static const struct group dimensions = {.list = "dimensions", .outer = {{"dimension", "name"}}};
 static const struct group sinks = {.list = "sinks", .outer = {{"sink", "type"}}};
-static const struct group alarms = {.list = "alarms", .outer = {{"alarm", "name"}, {"stream", "stream"}}};
+static const struct group alarms = {
+    .list = "alarms", .outer = {{"alarm", "name"}, {"stream", "stream"}, {"dimension", "dimension"}}};
 
 struct metric {
 	const char *name, *type, *help;
@@ -99,7 +101,6 @@ static const struct metric metrics[] = {
         "missed"),
     COUNTER("penstock_source_errors_total", "Receive errors of the device", sources, "errors"),
     COUNTER("penstock_source_recoveries_total", "Receive stalls noticed and mended", sources, "recoveries"),
-    COUNTER("penstock_frame_drops_total", "Frames discarded, by reason", source_drops, NULL),
     COUNTER(
         "penstock_steer_packets_total", "Packets seen by the XDP program, by verdict", source_steer, NULL),
 
@@ -107,6 +108,7 @@ static const struct metric metrics[] = {
     COUNTER("penstock_worker_busy_loops_total", "Rounds with something to do", workers, "busy_loops"),
     COUNTER("penstock_worker_packets_total", "Packets worked on", workers, "packets"),
     COUNTER("penstock_worker_batches_total", "Batches handed to the sinks", workers, "batches"),
+    COUNTER("penstock_frame_drops_total", "Frames discarded, by reason", worker_drops, NULL),
     GAUGE("penstock_worker_batches", "Batches there are", workers, "batches_size"),
     GAUGE("penstock_worker_batches_free", "Batches that are free", workers, "batches_free"),
     COUNTER("penstock_stage_events_total", "Events through a stage", stages, "events"),
@@ -236,7 +238,7 @@ static void give_inner(const struct sample *base, const json_t *inner, sample_fn
 	{
 		struct sample sample = *base;
 
-		for (size_t j = 0; j < 2; j++)
+		for (size_t j = 0; j < INNER_LABELS; j++)
 			add_label(&sample, group->of_inner[j].label,
 			    group->of_inner[j].label == NULL ? NULL
 			                                     : json_object_get(item, group->of_inner[j].key));
@@ -249,7 +251,7 @@ static void give_element(const struct metric *metric, const json_t *element, sam
 	const struct group *group = metric->group;
 	struct sample sample = {.metric = metric};
 
-	for (size_t j = 0; j < 2; j++)
+	for (size_t j = 0; j < OUTER_LABELS; j++)
 		add_label(&sample, group->outer[j].label,
 		    group->outer[j].label == NULL ? NULL : json_object_get(element, group->outer[j].key));
 	if (group->inner != NULL)

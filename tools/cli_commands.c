@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli_commands.h"
 
+#include "dimtools/cmd_dim_build.h"
+#include "dimtools/cmd_dim_inspect.h"
 #include "gen/cmd_gen.h"
 #include "send/cmd_send.h"
 
@@ -17,6 +19,8 @@ const struct command commands[] = {
     {"stats", DAEMON, "every counter and gauge", cmd_stats, false},
     {"dump", DAEMON, "write or read a telemetry dump", cmd_dump, false},
     {"drain", DAEMON, "finish what is in flight and stop", cmd_drain, false},
+    {"dim build", DIMENSIONS, "make a snapshot from CSV or JSON", cmd_dim_build, false},
+    {"dim inspect", DIMENSIONS, "what a snapshot holds", cmd_dim_inspect, false},
     {"dim push", DIMENSIONS, "load and publish a snapshot", cmd_dim_push, false},
     {"dim list", DIMENSIONS, "the loaded snapshots", cmd_dim_list, false},
     {"dim rollback", DIMENSIONS, "publish the snapshot before the current one", cmd_dim_rollback, false},

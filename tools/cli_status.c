@@ -49,10 +49,10 @@ static void print_streams(const json_t *streams, FILE *out)
 	table_print(&table, out);
 }
 
-/* One table of all named reasons: of streams, and of sources for frames. */
+/* One table of all named reasons: of streams, and of workers for frames. */
 static void print_drops(const json_t *status, FILE *out)
 {
-	static const char *const lists[] = {"streams", "sources"};
+	static const char *const lists[] = {"streams", "workers"};
 	struct print_table table;
 	json_t *item, *count;
 	const char *reason;
@@ -66,7 +66,11 @@ static void print_drops(const json_t *status, FILE *out)
 			{
 				if (json_integer_value(count) == 0)
 					continue;
-				table_text(&table, member_text(item, "name"));
+				if (l == 0)
+					table_text(&table, member_text(item, "name"));
+				else
+					table_format(&table, "worker %" JSON_INTEGER_FORMAT,
+					    member_integer(item, "worker"));
 				table_text(&table, reason);
 				table_count(&table, json_integer_value(count));
 			}
@@ -190,11 +194,12 @@ void status_print_alarms(const json_t *status, FILE *out)
 
 	json_array_foreach(json_object_get(status, "alarms"), i, alarm)
 	{
-		const char *stream = member_text(alarm, "stream");
+		const char *about =
+		    member_text(alarm, json_object_get(alarm, "dimension") != NULL ? "dimension" : "stream");
 
 		print_styled(out, PRINT_BAD, "alarm");
-		(void)fprintf(out, ": %s%s%s: %s\n", member_text(alarm, "name"), stream[0] == '\0' ? "" : " ",
-		    stream, member_text(alarm, "text"));
+		(void)fprintf(out, ": %s%s%s: %s\n", member_text(alarm, "name"), about[0] == '\0' ? "" : " ",
+		    about, member_text(alarm, "text"));
 	}
 }
 
