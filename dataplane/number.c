@@ -49,7 +49,7 @@ static bool parse_exponent(const char *text, uint32_t len, uint32_t at, int64_t 
 
 static bool parse(const char *text, uint32_t len, struct decimal *d)
 {
-	uint32_t at = 0, n = 0, start;
+	uint32_t at = 0, n = 0;
 	int64_t explicit = 0;
 	bool fraction = false;
 
@@ -58,7 +58,7 @@ static bool parse(const char *text, uint32_t len, struct decimal *d)
 		d->negative = true;
 		at++;
 	}
-	d->digits = start = at;
+	d->digits = at;
 	if (at == len || !is_digit(text[at]))
 		return false;
 	if (text[at] == '0' && at + 1 < len && is_digit(text[at + 1]))
@@ -78,8 +78,7 @@ static bool parse(const char *text, uint32_t len, struct decimal *d)
 			}
 		} else if (c == '.' && !fraction) {
 			fraction = true;
-			start = at + 1;
-			if (start == len || !is_digit(text[start]))
+			if (at + 1 == len || !is_digit(text[at + 1]))
 				return false;
 		} else {
 			break;

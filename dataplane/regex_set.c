@@ -175,7 +175,7 @@ int regex_set_create(
 {
 	struct regex_set *set = calloc(1, sizeof(*set));
 	hs_expr_ext_t *bounds = calloc(n, sizeof(*bounds));
-	const hs_expr_ext_t **ext = calloc(n, sizeof(*ext));
+	const hs_expr_ext_t **ext = calloc(n, sizeof(void *));
 	char **texts = calloc(n, sizeof(*texts));
 	int rc = -ENOMEM;
 
