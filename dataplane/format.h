@@ -4,8 +4,8 @@
  * expression that says the same. The check is what runs; a test holds it to the expression, as Hyperscan
  * reads it.
  *
- * Any thread; no state, no allocation. Cost: uuid 3 ns, rfc3339 8, date 3, ipv4 10, ipv6, hostname and email
- * by length.
+ * Any thread; no state, no allocation. Cost: uuid 4 ns, rfc3339 8, date 5, ipv4 11; ipv6, hostname and email
+ * 15 to 25 at common lengths.
  */
 #ifndef PENSTOCK_FORMAT_H
 #define PENSTOCK_FORMAT_H
