@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The memory of a dedup table, shared by dedup.c (the protocol) and dedup_displace.c (making room). Private to them.
+ * The memory of a dedup table, shared by dedup.c (the protocol) and dedup_displace.c (making room). Private
+ * to them.
  *
  * A slot changes only by a 16-byte compare-and-swap. It is read as two 8-byte loads, which may belong to two
- * different contents; who acts on what was read either compares-and-swaps it (a torn value fails) or reads `meta`
- * again behind `fp` (slot_read()).
+ * different contents; who acts on what was read either compares-and-swaps it (a torn value fails) or reads
+ * `meta` again behind `fp` (slot_read()).
  */
 #ifndef PENSTOCK_DEDUP_TABLE_H
 #define PENSTOCK_DEDUP_TABLE_H
@@ -36,7 +37,7 @@ struct entry {
 
 struct slot {
 	_Alignas(16) _Atomic uint64_t fp; /* workers: rw, control: ro */
-	_Atomic uint64_t meta;		  /* workers: rw, control: ro */
+	_Atomic uint64_t meta;            /* workers: rw, control: ro */
 };
 _Static_assert(sizeof(struct slot) == 16 && _Alignof(struct slot) == 16, "one compare-and-swap, one slot");
 
@@ -53,10 +54,11 @@ struct dedup {
 	uint8_t secret[16];
 	struct hugemem memory;
 	_Alignas(64) _Atomic uint64_t evicted; /* workers: rw, control: ro */
-	_Atomic int64_t newest_evicted_ms;     /* workers: rw, control: ro; no mark younger than this was evicted */
-	_Atomic uint32_t search;	       /* workers: rw; buckets looked at to make room */
-	/* workers: rw. Counts the moves of entries whose fp falls into the stripe, each between the appearance of
-	 * the copy and the disappearance of the original. */
+	_Atomic int64_t
+	    newest_evicted_ms;   /* workers: rw, control: ro; no mark younger than this was evicted */
+	_Atomic uint32_t search; /* workers: rw; buckets looked at to make room */
+	/* workers: rw. Counts the moves of entries whose fp falls into the stripe, each between the
+	 * appearance of the copy and the disappearance of the original. */
 	_Alignas(64) _Atomic uint32_t moves[MOVE_STRIPES];
 };
 
@@ -64,8 +66,8 @@ struct dedup {
 struct probe {
 	struct bucket *bucket[2];
 	uint64_t fp;
-	uint64_t tag;	 /* as in meta, the other bits 0 */
-	uint32_t tick;	 /* now */
+	uint64_t tag;    /* as in meta, the other bits 0 */
+	uint32_t tick;   /* now */
 	uint32_t oldest; /* the first tick that is still inside the window */
 };
 
@@ -79,17 +81,17 @@ static inline uint64_t meta_make(uint64_t tag, enum slot_state state, uint32_t t
 	return tag | (uint64_t)state << 32 | tick;
 }
 
-/* A member outside the window. Ticks count modulo 2^32; one that is ahead of this worker's clock is live. These two
- * have no branches, which nobody could predict. */
+/* A member outside the window. Ticks count modulo 2^32; one that is ahead of this worker's clock is live.
+ * These two have no branches, which nobody could predict. */
 static inline bool meta_expired(const struct dedup *dedup, uint64_t meta, uint32_t oldest)
 {
-	return (meta_state(meta) == SLOT_MEMBER) & ((uint32_t)meta - oldest >= dedup->live_ticks);
+	return (int)(meta_state(meta) == SLOT_MEMBER) & (int)((uint32_t)meta - oldest >= dedup->live_ticks);
 }
 
 /* May be overwritten by anybody. */
 static inline bool meta_free(const struct dedup *dedup, uint64_t meta, uint32_t oldest)
 {
-	return (meta_state(meta) == SLOT_EMPTY) | meta_expired(dedup, meta, oldest);
+	return (int)(meta_state(meta) == SLOT_EMPTY) | (int)meta_expired(dedup, meta, oldest);
 }
 
 /* Maps a 64-bit hash to [0, n) without a division. */
@@ -98,8 +100,8 @@ static inline uint64_t range(uint64_t hash, uint64_t n)
 	return (uint64_t)((unsigned __int128)hash * n >> 64);
 }
 
-/* The other bucket of an entry, from what its slot holds: the two indexes add up to range(fp) modulo n, so this is
- * its own inverse for any n. */
+/* The other bucket of an entry, from what its slot holds: the two indexes add up to range(fp) modulo n, so
+ * this is its own inverse for any n. */
 static inline uint64_t other_bucket(const struct dedup *dedup, uint64_t bucket, uint64_t fp)
 {
 	uint64_t sum = range(fp, dedup->n_buckets);
@@ -122,8 +124,8 @@ static inline struct entry slot_peek(const struct slot *slot)
 	return entry;
 }
 
-/* The content of one moment. To be deceived, `meta` must leave and come back between three loads with the same hash
- * bits, state and tick. */
+/* The content of one moment. To be deceived, `meta` must leave and come back between three loads with the
+ * same hash bits, state and tick. */
 static inline struct entry slot_read(const struct slot *slot)
 {
 	struct entry entry = slot_peek(slot);
@@ -149,8 +151,9 @@ static inline bool slot_cas(struct slot *slot, struct entry expected, struct ent
 	return __sync_bool_compare_and_swap((unsigned __int128 *)slot, from, to);
 }
 
-/* dedup_displace.c. Makes room in one of the two buckets by moving members to their other buckets, and puts `mine`
- * there. 0: *out is its slot; -ENOSPC: nothing can move; -EAGAIN: another worker came between, look again. */
+/* dedup_displace.c. Makes room in one of the two buckets by moving members to their other buckets, and puts
+ * `mine` there. 0: *out is its slot; -ENOSPC: nothing can move; -EAGAIN: another worker came between, look
+ * again. */
 int dedup_displace(struct dedup *dedup, const struct probe *probe, struct entry mine, struct slot **out);
 
 #endif
