@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dim_files.h"
-#include "dimension_file.h"
+#include "../dim_image.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 
 static void build_rows(struct dim_files *files, unsigned int n)
 {
@@ -119,10 +118,10 @@ static void keys_of_every_length(void **state)
 	struct dim_build_options options = {0};
 	struct dimension *dimension;
 	struct error err = {""};
-	char *text = malloc(1 << 20), key[DIMENSION_MAX_KEY + 1] = "";
+	static char text[1 << 20];
+	char key[DIMENSION_MAX_KEY + 1] = "";
 	size_t used;
 
-	assert_non_null(text);
 	used = (size_t)sprintf(text, "id,n:integer\n");
 	memset(key, 'k', DIMENSION_MAX_KEY);
 	for (unsigned int n = 1; n <= DIMENSION_MAX_KEY; n++)
@@ -142,7 +141,6 @@ static void keys_of_every_length(void **state)
 		key[n - 1] = 'k';
 	}
 	dimension_free(dimension);
-	free(text);
 }
 
 static void no_rows_at_all(void **state)
@@ -162,59 +160,27 @@ static void no_rows_at_all(void **state)
 /*
  * Damage.
  */
-struct image {
+static void read_image(struct dim_files *files, struct dim_image *image)
+{
 	uint8_t *bytes;
 	size_t len;
-	struct dimension_preamble *preamble;
-	struct dimension_header header;
-};
 
-static void read_image(struct dim_files *files, struct image *image)
-{
-	image->bytes = read_file(file_path(files, "t.dim"), &image->len);
-	image->preamble = (struct dimension_preamble *)image->bytes;
-	assert_int_equal(dimension_header_decode(image->bytes + sizeof(*image->preamble),
-	                     image->preamble->header_bytes, &image->header, NULL),
-	    0);
+	bytes = read_file(file_path(files, "t.dim"), &len);
+	assert_true(dim_image_open(image, bytes, len));
 }
 
-static void free_image(struct image *image)
+static void free_image(struct dim_image *image)
 {
 	dimension_header_free(&image->header);
 	free(image->bytes);
 }
 
-static struct dimension_section *section(struct image *image, uint16_t kind)
+static struct dimension_section *section(struct dim_image *image, uint16_t kind)
 {
 	for (size_t i = 0; i < image->header.n_sections; i++)
 		if (image->header.sections[i].kind == kind)
 			return &image->header.sections[i];
 	return NULL;
-}
-
-static void seal_header(struct image *image)
-{
-	image->preamble->header_xxh3 =
-	    XXH3_64bits(image->bytes + sizeof(*image->preamble), image->preamble->header_bytes);
-}
-
-/* Puts image->header into the file, with checksums that are right. */
-static void seal(struct image *image)
-{
-	uint8_t *encoded;
-	size_t len;
-
-	for (size_t i = 0; i < image->header.n_sections; i++) {
-		struct dimension_section *s = &image->header.sections[i];
-
-		if (s->offset <= image->len && s->length <= image->len - s->offset)
-			s->xxh3 = XXH3_64bits(image->bytes + s->offset, s->length);
-	}
-	assert_int_equal(dimension_header_encode(&image->header, &encoded, &len), 0);
-	assert_int_equal(len, image->preamble->header_bytes);
-	memcpy(image->bytes + sizeof(*image->preamble), encoded, len);
-	free(encoded);
-	seal_header(image);
 }
 
 static int load_bytes(
@@ -226,7 +192,8 @@ static int load_bytes(
 	return dimension_load(path, -1, HUGEPAGES_OFF, out, err);
 }
 
-static void expect_refused(struct dim_files *files, const struct image *image, int code, const char *reason)
+static void expect_refused(
+    struct dim_files *files, const struct dim_image *image, int code, const char *reason)
 {
 	struct dimension *dimension;
 	struct error err = {""};
@@ -259,7 +226,7 @@ static void look_around(const struct dimension *dimension)
 static void any_changed_byte_is_refused(void **state)
 {
 	struct dimension *dimension;
-	struct image image;
+	struct dim_image image;
 	struct error err;
 
 	build_rows(*state, 40);
@@ -281,7 +248,7 @@ static void any_changed_byte_is_refused(void **state)
 static void any_other_length_is_refused(void **state)
 {
 	struct dimension *dimension;
-	struct image image;
+	struct dim_image image;
 	struct error err;
 
 	build_rows(*state, 20);
@@ -319,7 +286,7 @@ static void impossible_headers(void **state)
 {
 	struct dim_files *files = *state;
 	struct dimension_header good;
-	struct image image;
+	struct dim_image image;
 
 	build_rows(files, 40);
 	read_image(files, &image);
@@ -339,7 +306,7 @@ static void impossible_headers(void **state)
 #define REFUSED(change, reason)                                  \
 	do {                                                     \
 		change;                                          \
-		seal(&image);                                    \
+		assert_true(dim_image_seal(&image));             \
 		expect_refused(files, &image, -EBADMSG, reason); \
 		image.header = good;                             \
 	} while (0)
@@ -359,7 +326,7 @@ static void impossible_headers(void **state)
 	REFUSED(image.header.seed++, "no bucket leads");
 #undef REFUSED
 	memcpy(image.header.version, "v\"", 2); /* would break the JSON that it is written into */
-	seal(&image);
+	assert_true(dim_image_seal(&image));
 	expect_refused(files, &image, -EBADMSG, "version is not a valid name");
 	image.header = good;
 	free_image(&image);
@@ -371,7 +338,7 @@ static void impossible_sections(void **state)
 	struct dimension_bucket *bucket;
 	struct dimension_entry entry;
 	struct dimension_row *row;
-	struct image image;
+	struct dim_image image;
 
 	build_rows(files, 40);
 	read_image(files, &image);
@@ -386,7 +353,7 @@ static void impossible_sections(void **state)
 	do {                                                     \
 		__typeof__(place) before = (place);              \
 		(place) = (value);                               \
-		seal(&image);                                    \
+		assert_true(dim_image_seal(&image));             \
 		expect_refused(files, &image, -EBADMSG, reason); \
 		(place) = before;                                \
 	} while (0)
@@ -406,7 +373,7 @@ static void impossible_sections(void **state)
 	REFUSED(row->bytes[0], 'q', "no bucket leads");
 	REFUSED(row->bytes[row->key_len + 2], '\n', "not a compact JSON object");
 #undef REFUSED
-	seal(&image);
+	assert_true(dim_image_seal(&image));
 	free_image(&image);
 }
 
@@ -415,7 +382,7 @@ static void mutations_with_right_checksums(void **state)
 {
 	unsigned int refused = 0;
 	uint64_t random = 7;
-	struct image image;
+	struct dim_image image;
 	uint8_t *original;
 
 	build_rows(*state, 40);
@@ -436,9 +403,9 @@ static void mutations_with_right_checksums(void **state)
 			image.bytes[from + (random >> 33) % len] = (uint8_t)(random >> 20);
 		}
 		if (round % 2 == 1)
-			seal(&image);
+			assert_true(dim_image_seal(&image));
 		else
-			seal_header(&image);
+			dim_image_seal_header(&image);
 		if (load_bytes(*state, image.bytes, image.len, &dimension, &err) == 0)
 			look_around(dimension);
 		else
