@@ -105,6 +105,9 @@ static int attach_error(const char *interface, int ifindex, int mtu, int rc, str
 		    "%s: the MTU of the interface (%d), or of its veth peer, is too large for XDP; at most "
 		    "%d",
 		    interface, mtu, XDP_MTU_BYTES);
+	if (rc == -ENOSPC)
+		return error_set(err, rc,
+		    "%s: it has fewer receive queues than its veth peer has transmit queues", interface);
 	return error_set(err, rc, "%s: attaching the XDP program: %s", interface, strerror(-rc));
 }
 

@@ -91,9 +91,7 @@ struct {
 	__type(value, __u64);
 } verdicts SEC(".maps");
 
-struct {
-	__uint(xsk_prog_version, 1);
-} metadata SEC("xdp_metadata");
+__uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 static __always_inline int pass(__u32 why)
 {

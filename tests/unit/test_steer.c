@@ -251,6 +251,11 @@ static void open_errors(void **state)
 	assert_string_equal(err.text,
 	    "pst0: the MTU of the interface (1500), or of its veth peer, is too large for XDP; at most 3498");
 	assert_int_equal(testnet_far(&net, "ip link set pst1 mtu 1500"), 0);
+	assert_int_equal(testnet_near("ethtool -L pst0 rx 1"), 0);
+	assert_int_equal(steer_open(TESTNET_INTERFACE, udp_ports, 1, &steer, &err), -ENOSPC);
+	assert_string_equal(
+	    err.text, "pst0: it has fewer receive queues than its veth peer has transmit queues");
+	assert_int_equal(testnet_near("ethtool -L pst0 rx 2"), 0);
 	assert_int_equal(testnet_near("ip -6 addr replace %s/64 dev pst0 nodad", TESTNET_NEAR6), 0);
 }
 
