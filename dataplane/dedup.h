@@ -38,11 +38,6 @@ struct dedup_stats {
 	bool alarm;		  /* covered_ms < window_ms */
 };
 
-/* Counters a worker hands in; single-writer. */
-struct dedup_outcome {
-	uint32_t fresh, duplicate, evicted;
-};
-
 /* A table of at most budget_bytes. `secret` is 16 random bytes. Time is in milliseconds on any clock that does not
  * go backwards (the caller passes one clock consistently). 0, -ENOMEM, or -EINVAL for a budget below 64 bytes or a
  * window outside 64 ms to 366 days. All of the budget is used, to the last 64 bytes; hugepages round the mapping up. */
