@@ -129,8 +129,7 @@ static void take(struct json_compact *text)
 	copy(text, text->at + 1);
 }
 
-/* A member's name and colon. */
-static enum json_compact_result copy_name(struct json_compact *text)
+enum json_compact_result json_compact_name(struct json_compact *text)
 {
 	enum json_compact_result result;
 	char c;
@@ -169,7 +168,7 @@ static enum json_compact_result open_level(struct json_compact *text, struct wal
 	}
 	walk->objects = (walk->objects & ~(UINT64_C(1) << walk->depth)) | (uint64_t)object << walk->depth;
 	walk->depth++;
-	return object ? copy_name(text) : JSON_COMPACT_OK;
+	return object ? json_compact_name(text) : JSON_COMPACT_OK;
 }
 
 /* What follows a value inside an object or array. */
@@ -191,7 +190,7 @@ static enum json_compact_result after_value(struct json_compact *text, struct wa
 		return bad(text, text->at, object ? "a comma or } is expected" : "a comma or ] is expected");
 	take(text);
 	walk->value_next = true;
-	return object ? copy_name(text) : JSON_COMPACT_OK;
+	return object ? json_compact_name(text) : JSON_COMPACT_OK;
 }
 
 enum json_compact_result json_compact_value(struct json_compact *text)

@@ -36,6 +36,9 @@ enum json_compact_result json_compact_peek(struct json_compact *text, char *next
 /* Copies a string, from quote to quote. */
 enum json_compact_result json_compact_string(struct json_compact *text);
 
+/* After white space: copies a member's name, from quote to quote, and its colon. */
+enum json_compact_result json_compact_name(struct json_compact *text);
+
 /* Copies any value. */
 enum json_compact_result json_compact_value(struct json_compact *text);
 

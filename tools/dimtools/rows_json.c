@@ -66,34 +66,21 @@ static enum json_compact_result parse_member(struct json_reader *reader)
 {
 	struct json_compact *text = &reader->text;
 	struct json_member *member = &reader->members[reader->n_members];
-	size_t start = text->used, name_end, value;
+	size_t start = text->used, value;
 	enum json_compact_result result;
-	char c;
 
 	if (reader->n_members == ROWS_MAX_COLUMNS)
 		return bad(text, "more than 1024 members");
-	result = json_compact_peek(text, &c);
+	result = json_compact_name(text);
 	if (result != JSON_COMPACT_OK)
 		return result;
-	if (c != '"')
-		return bad(text, "a member's name is expected");
-	result = json_compact_string(text);
-	if (result == JSON_COMPACT_OK)
-		result = json_compact_peek(text, &c);
-	if (result != JSON_COMPACT_OK)
-		return result;
-	name_end = text->used;
-	if (c != ':')
-		return bad(text, "a colon is expected");
-	text->at++;
-	text->out[text->used++] = ':';
 	value = text->used;
 	result = json_compact_value(text);
 	if (result != JSON_COMPACT_OK)
 		return result;
 	member->raw = (struct span){text->out + start, text->used - start};
 	member->value = (struct span){text->out + value, text->used - value};
-	member->name = decode(reader, (struct span){text->out + start, name_end - start});
+	member->name = decode(reader, (struct span){text->out + start, value - 1 - start});
 	for (size_t i = 0; i < reader->n_members; i++)
 		if (span_equal(reader->members[i].name, member->name))
 			return bad(text, "a member occurs twice");
