@@ -24,14 +24,15 @@ struct walker {
 	struct json_output *out;
 };
 
-/* Whether a backslash lies in data[start..end). */
+/* Whether a backslash lies in data[start..end). `escapes`: there are some in the event; a constant wherever
+ * it matters. */
 static inline __attribute__((always_inline)) bool has_backslash(
-    const struct walker *w, uint32_t start, uint32_t end)
+    const struct walker *w, bool escapes, uint32_t start, uint32_t end)
 {
 	uint32_t first = start / 64, last = end / 64;
 	uint64_t bits;
 
-	if (w->backslash == NULL)
+	if (!escapes)
 		return false;
 	bits = w->backslash[first] & ~UINT64_C(0) << start % 64;
 	for (uint32_t i = first; i < last; i++) {
@@ -178,7 +179,7 @@ value:
 			goto key;
 		goto value;
 	case '"':
-		if (has_backslash(w, token[0], token[1]) &&
+		if (has_backslash(w, w->backslash != NULL, token[0], token[1]) &&
 		    !json_unescape(data + token[0] + 1, token[1] - token[0] - 1, NULL, NULL))
 			return NULL;
 		token += 2;
@@ -209,7 +210,7 @@ close:
 key:
 	if (data[token[0]] != '"' || data[token[2]] != ':')
 		return NULL;
-	if (has_backslash(w, token[0], token[1]) &&
+	if (has_backslash(w, w->backslash != NULL, token[0], token[1]) &&
 	    !json_unescape(data + token[0] + 1, token[1] - token[0] - 1, NULL, NULL))
 		return NULL;
 	token += 3;
@@ -257,12 +258,12 @@ static bool store_escaped(const struct walker *w, uint32_t start, uint32_t len, 
 
 /* The key whose quotes are token[0] and token[1]. False: an escape in it is invalid. */
 static inline __attribute__((always_inline)) bool find_field(
-    const struct walker *w, const uint32_t *token, int *field)
+    const struct walker *w, bool escapes, const uint32_t *token, int *field)
 {
 	uint32_t start = token[0] + 1, len = token[1] - start;
 	struct schema_key key;
 
-	if (has_backslash(w, start, token[1]))
+	if (has_backslash(w, escapes, start, token[1]))
 		return find_escaped_field(w, start, len, field);
 	key = schema_key_loaded(load_head(w, start), w->data + start, len);
 	*field = schema_find_key(w->schema, &key, w->data + start);
@@ -272,7 +273,7 @@ static inline __attribute__((always_inline)) bool find_field(
 /* The value whose first token is *token. Stores it unless `value` is NULL. Returns the token after it, or
  * NULL. */
 static inline __attribute__((always_inline)) const uint32_t *walk_value(
-    const struct walker *w, const uint32_t *token, struct value *value, uint32_t *end)
+    const struct walker *w, bool escapes, const uint32_t *token, struct value *value, uint32_t *end)
 {
 	uint32_t start = *token;
 	char c = w->data[start];
@@ -283,7 +284,7 @@ static inline __attribute__((always_inline)) const uint32_t *walk_value(
 
 		*end = token[1] + 1;
 		token += 2;
-		if (has_backslash(w, start, start + len)) {
+		if (has_backslash(w, escapes, start, start + len)) {
 			if (value == NULL ? !json_unescape(w->data + start, len, NULL, NULL)
 			                  : !store_escaped(w, start, len, value))
 				return NULL;
@@ -312,7 +313,7 @@ static inline __attribute__((always_inline)) const uint32_t *walk_value(
 /* The members of the event, from the first key's token to the last closing brace. The fields found go to
  * *seen. */
 static inline __attribute__((always_inline)) bool walk_members(
-    const struct walker *w, const uint32_t *token, const uint32_t *last, uint64_t *seen)
+    const struct walker *w, bool escapes, const uint32_t *token, const uint32_t *last, uint64_t *seen)
 {
 	const char *data = w->data;
 	uint64_t found = 0;
@@ -322,7 +323,7 @@ static inline __attribute__((always_inline)) bool walk_members(
 		int field;
 		char c;
 
-		if (data[start] != '"' || data[token[2]] != ':' || !find_field(w, token, &field))
+		if (data[start] != '"' || data[token[2]] != ':' || !find_field(w, escapes, token, &field))
 			return false;
 		if (field != SCHEMA_NO_FIELD) {
 			uint64_t bit = UINT64_C(1) << field;
@@ -330,11 +331,11 @@ static inline __attribute__((always_inline)) bool walk_members(
 			if (found & bit)
 				return false;
 			found |= bit;
-			token = walk_value(w, token + 3, &w->out->values[field], &end);
+			token = walk_value(w, escapes, token + 3, &w->out->values[field], &end);
 			if (token == NULL)
 				return false;
 		} else {
-			token = walk_value(w, token + 3, NULL, &end);
+			token = walk_value(w, escapes, token + 3, NULL, &end);
 			if (token == NULL || !record_unknown(w, start, end))
 				return false;
 		}
@@ -354,7 +355,11 @@ static inline bool walk_event(const struct schema *schema, const char *data, uin
 {
 	const uint32_t *token = index->token, *last = token + index->n - 1;
 	uint64_t seen = 0, absent;
-	struct walker w = {.schema = schema, .data = data, .len = len, .out = out};
+	const struct walker w = {.schema = schema,
+	    .data = data,
+	    .len = len,
+	    .backslash = index->has_backslash ? index->backslash : NULL,
+	    .out = out};
 
 	out->text_used = 0;
 	out->n_unknown = 0;
@@ -366,14 +371,9 @@ static inline bool walk_event(const struct schema *schema, const char *data, uin
 	token++;
 	if (token != last) {
 		/* Twice, so that the common case does not ask for each string. */
-		if (!index->has_backslash) {
-			if (!walk_members(&w, token, last, &seen))
-				return false;
-		} else {
-			w.backslash = index->backslash;
-			if (!walk_members(&w, token, last, &seen))
-				return false;
-		}
+		if (!(index->has_backslash ? walk_members(&w, true, token, last, &seen)
+		                           : walk_members(&w, false, token, last, &seen)))
+			return false;
 	}
 	absent = ~seen & (schema->n_fields < 64 ? (UINT64_C(1) << schema->n_fields) - 1 : ~UINT64_C(0));
 	for (; absent != 0; absent &= absent - 1)
