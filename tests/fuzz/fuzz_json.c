@@ -225,6 +225,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				abort();
 			}
 			json_check_fini(&other);
+			if (size <= MAX_EVENT &&
+			    (reference.reason == REASON_NONE) !=
+			        json_check_fast(&fuzz.parser[isa], schema, event, (uint32_t)size))
+				give_up("the fast path says otherwise");
 		}
 		if ((reference.reason == REASON_EVENT_TOO_LARGE) != (size > MAX_EVENT))
 			give_up("the size limit is not where it should be");

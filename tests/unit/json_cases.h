@@ -9,7 +9,8 @@
 static const struct json_case value_cases[] = {
 	/* Literals. */
 	YES("true"), YES("false"), YES("null"),
-	NO("True", SYNTAX, 0), NO("TRUE", SYNTAX, 0), NO("tru", SYNTAX, 0), NO("truE", SYNTAX, 0), NO("nul", SYNTAX, 0),
+	NO("True", SYNTAX, 0), NO("TRUE", SYNTAX, 0), NO("t", SYNTAX, 0), NO("tr", SYNTAX, 0), NO("tru", SYNTAX, 0),
+	NO("f", SYNTAX, 0), NO("fals", SYNTAX, 0), NO("n", SYNTAX, 0), NO("truE", SYNTAX, 0), NO("nul", SYNTAX, 0),
 	NO("nil", SYNTAX, 0), NO("undefined", SYNTAX, 0), NO("NaN", SYNTAX, 0), NO("Infinity", SYNTAX, 0),
 	NO("truex", SYNTAX, 4), NO("nulls", SYNTAX, 4), NO("falsefalse", SYNTAX, 5), NO("true false", SYNTAX, 5),
 	NO("null\"\"", SYNTAX, 4), NO("true\0", SYNTAX, 4), NO("fals\0", SYNTAX, 0), NO("x", SYNTAX, 0),
