@@ -7,19 +7,12 @@
  * another worker. Workers are coroutines of one thread, so a schedule is a seed, and a failure can be
  * repeated.
  */
-#include "dedup.h"
-#include "dedup_table.h"
+#include "dedup_testing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
-#include <cmocka.h>
 
-#define T0 1750000000000
 #define WINDOW_MS 1000
 #define STACK_BYTES (64u << 10)
 #define MAX_STEPS 100000u
@@ -53,14 +46,6 @@ struct scheduler {
 /* The one that the accesses below belong to; NULL while the table is prepared and checked. The calls that the
  * compiler makes carry no context. */
 static struct scheduler *scheduled;
-
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
 
 static uint32_t draw(struct scheduler *s, uint32_t n)
 {
@@ -204,29 +189,6 @@ ATOMIC(32, uint32_t)
 ATOMIC(64, uint64_t)
 ATOMIC(128, unsigned __int128)
 
-/* The key of identity `i`. */
-static void make_key(uint64_t i, uint64_t key[2])
-{
-	key[0] = mix(2 * i);
-	key[1] = mix(2 * i + 1);
-}
-
-static bool contains(struct scheduler *s, uint64_t i, int64_t now_ms)
-{
-	uint64_t key[2];
-
-	make_key(i, key);
-	return dedup_contains(s->dedup, key, now_ms);
-}
-
-static bool insert(struct scheduler *s, uint64_t i, int64_t now_ms)
-{
-	uint64_t key[2];
-
-	make_key(i, key);
-	return dedup_test_and_insert(s->dedup, key, now_ms, &s->evicted);
-}
-
 static void work(int number)
 {
 	struct scheduler *s = scheduled;
@@ -236,8 +198,8 @@ static void work(int number)
 		uint64_t key = worker->keys[i];
 
 		if (i < worker->n_looks)
-			s->missed += !contains(s, key, worker->now_ms);
-		else if (!insert(s, key, worker->now_ms))
+			s->missed += !contains(s->dedup, key, worker->now_ms);
+		else if (!insert(s->dedup, key, worker->now_ms, &s->evicted))
 			s->fresh[key % MAX_KEYS]++;
 	}
 	worker->running = false;
@@ -273,11 +235,8 @@ static int teardown(void **state)
 /* A table that stays, as the mapping costs more than a schedule. */
 static void table(struct scheduler *s, uint64_t slots)
 {
-	static const uint8_t secret[16] = "0123456789abcdef";
-	struct error err;
-
 	dedup_destroy(s->dedup);
-	assert_int_equal(dedup_create(slots * 16, WINDOW_MS, secret, -1, HUGEPAGES_OFF, &s->dedup, &err), 0);
+	s->dedup = create(slots, WINDOW_MS);
 }
 
 static void start(struct scheduler *s, uint32_t n_workers, uint64_t seed)
@@ -351,7 +310,7 @@ static void one_worker_is_told_new(void **state)
 				continue;
 			for (uint32_t k = 0; k < keys; k++) {
 				assert_int_equal(s->fresh[k], 1);
-				assert_true(contains(s, k, T0));
+				assert_true(contains(s->dedup, k, T0));
 			}
 			assert_nothing_left(s);
 		}
@@ -372,7 +331,7 @@ static void moving_members_are_found(void **state)
 
 		start(s, 3, seed);
 		for (uint64_t k = 0; k < OLD; k++)
-			(void)insert(s, base + k, T0);
+			(void)insert(s->dedup, base + k, T0, &s->evicted);
 		if (s->evicted != 0)
 			continue;
 		for (uint32_t i = 0; i < 3; i++) {
@@ -390,7 +349,7 @@ static void moving_members_are_found(void **state)
 		for (uint64_t k = OLD; k < OLD + NEW; k++)
 			assert_int_equal(s->fresh[(base + k) % MAX_KEYS], 1);
 		for (uint64_t k = 0; k < OLD + NEW; k++)
-			assert_true(contains(s, base + k, T0));
+			assert_true(contains(s->dedup, base + k, T0));
 		assert_nothing_left(s);
 	}
 	assert_true(exact > SCHEDULES / 2);
