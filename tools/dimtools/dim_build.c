@@ -279,6 +279,8 @@ static int run(struct build *b, const struct row_choice *choice)
 	if (rc == 0)
 		rc = fill_buckets(b);
 	if (rc == 0)
+		rc = report(b);
+	if (rc == 0)
 		rc = choose_version(b, rows_xxh3);
 	if (rc == 0)
 		rc = dim_writer_commit(&b->writer, header, b->buckets, rows_xxh3, &file_bytes, b->err);
