@@ -30,9 +30,9 @@ dimension() {
 	echo "$file"
 }
 
-products=$(dimension products "$PRODUCTS" productId)
-users=$(dimension users "$USERS" userId)
-places=$(dimension places "$PLACES" location)
+products=$(dimension products "$PRODUCTS" product_id)
+users=$(dimension users "$USERS" user_id)
+places=$(dimension places "$PLACES" place_id)
 
 "$BUILD/perf/bench" --config docs/examples/catalog.yaml --cpu "${CPU:-$(($(nproc) - 1))}" \
 	--dimension "products=$products" --dimension "users=$users" --dimension "places=$places" \
