@@ -95,10 +95,10 @@ static int start_eal(struct daemon *d, struct error *err)
 
 	if (ret != 0)
 		return ret;
-	if (!huge)
-		log_line(d->config->dataplane.hugepages == HUGEPAGES_OFF ? LOG_INFO : LOG_WARNING,
-		    "running without hugepages for packets%s",
-		    d->config->dataplane.hugepages == HUGEPAGES_OFF ? "" : ": too few are free");
+	if (!huge && d->config->dataplane.hugepages == HUGEPAGES_AUTO)
+		log_line(LOG_WARNING,
+		    "packets are not in hugepages: %u MB wanted, %llu MB of 2 MB pages are free (raise vm.nr_hugepages)",
+		    d->config->dataplane.memory_mb, (unsigned long long)(eal_free_hugepage_bytes() >> 20));
 	return 0;
 }
 
@@ -260,9 +260,9 @@ static int start_sources(struct daemon *d, struct error *err)
 			    (uint16_t)config_find_stream(d->config, config->stream), &source, err);
 			if (ret == 0)
 				ret = add_endpoint(d, source, NULL, config, err);
+			if (ret != 0)
+				error_prefix(err, ret, "source %s", config->name);
 		}
-		if (ret != 0)
-			error_prefix(err, ret, "source \"%s\"", config->name);
 	}
 	if (ret != 0)
 		stop_sources(d);

@@ -58,7 +58,7 @@ static json_t *stream_dedup(const struct daemon *d, const struct stream *stream,
 
 	if (stream->dedup == NULL)
 		return object;
-	dedup_stats(stream->dedup, clock_wall_ms(d->clock), &stats);
+	dedup_stats(stream->dedup, (int64_t)(clock_mono_ns(d->clock) / 1000000), &stats);
 	json_object_set_new(object, "slots", number(stats.slots));
 	json_object_set_new(object, "entries", number(stats.entries));
 	json_object_set_new(object, "load", json_real(stats.load));

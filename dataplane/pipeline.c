@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long an open batch waits for more events. The fewer batches are free, the longer: sinks that confirm in groups then
+ * get fuller batches, instead of all batches being away with a few events in each. */
 #define LINGER_NS (2u * 1000 * 1000)
 
 static bool fill_burst(struct pipeline *p);
@@ -27,6 +29,7 @@ static bool run_burst(struct pipeline *p)
 	burst->n = 0;
 	burst->text_used = 0;
 	burst->now_ms = clock_wall_ms(engine->clock);
+	burst->mono_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000);
 	enrich_begin(p->enrich, engine);
 
 	at[STAGE_FRAME] = rte_rdtsc();
@@ -304,13 +307,14 @@ static void dedup(struct pipeline *p)
 		const struct stream *stream = &p->engine->streams[event->stream];
 		struct worker_stream_counts *counts = &p->ledger->stream[event->stream];
 		uint32_t evicted = 0;
+		bool duplicate;
 
 		if (event->reason != REASON_NONE || stream->dedup == NULL)
 			continue;
-		if (likely(!dedup_test_and_insert(stream->dedup, event->key, burst->now_ms, &evicted))) {
-			counts->dedup_evicted += evicted;
+		duplicate = dedup_test_and_insert(stream->dedup, event->key, burst->mono_ms, &evicted);
+		counts->dedup_evicted += evicted;
+		if (likely(!duplicate))
 			continue;
-		}
 		if (stream->config->dedup_mode == DEDUP_FLAG) {
 			event->flags |= EVENT_DUPLICATE;
 			counts->flagged++;
@@ -358,11 +362,13 @@ static void emit(struct pipeline *p)
 
 uint32_t pipeline_hand_over(struct pipeline *p, bool all)
 {
+	const struct batch_pool *pool = p->engine->pools[p->worker];
+	uint64_t linger_ns = (uint64_t)LINGER_NS * batch_pool_size(pool) / (batch_pool_free(pool) + 1);
 	uint64_t now_ns = clock_mono_ns(p->engine->clock);
 	uint32_t n = 0;
 
 	for (uint16_t s = 0; s < p->engine->n_streams; s++) {
-		if (p->open[s] == NULL || (!all && now_ns - p->open[s]->opened_ns < p->linger_ns))
+		if (p->open[s] == NULL || (!all && now_ns - p->open[s]->opened_ns < linger_ns))
 			continue;
 		n += p->open[s]->n_events > 0;
 		hand_over(p, s);
@@ -397,7 +403,6 @@ int pipeline_create(struct engine *engine, uint16_t worker, struct pipeline **ou
 		goto err;
 	p->engine = engine;
 	p->worker = worker;
-	p->linger_ns = LINGER_NS;
 	p->ports = malloc(sizeof(*p->ports));
 	if (p->ports == NULL)
 		goto err;

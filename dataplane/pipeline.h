@@ -40,8 +40,6 @@ struct pipeline {
 
 	struct worker_ledger *ledger;
 	uint64_t touched; /* streams whose counts changed since they were published */
-	uint64_t linger_ns;
-	bool timed; /* count cycles per stage */
 };
 
 int pipeline_create(struct engine *engine, uint16_t worker, struct pipeline **out, struct error *err);

@@ -57,7 +57,7 @@ static void fill_dedup(struct engine *engine)
 {
 	struct stream *stream = &engine->streams[0];
 	struct dedup_stats stats;
-	int64_t now_ms = clock_wall_ms(engine->clock);
+	int64_t now_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000);
 	uint32_t evicted = 0;
 
 	dedup_stats(stream->dedup, now_ms, &stats);
@@ -291,7 +291,7 @@ static int bench(const struct options *o, struct error *err)
 	(void)worker_add_source(worker, source);
 	fill_dedup(engine);
 	run_chain(worker, &workload, &figures);
-	dedup_stats(engine->streams[0].dedup, clock_wall_ms(&system_clock), &stats);
+	dedup_stats(engine->streams[0].dedup, (int64_t)(clock_mono_ns(&system_clock) / 1000000), &stats);
 	figures.dedup_load = stats.load;
 	ret = compare_stages(engine, &workload, o, &figures, rows, err);
 	if (ret != 0)
