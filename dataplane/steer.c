@@ -15,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+_Static_assert(STEER_VERDICTS <= STEER_MAX_QUEUES, "one array of keys for both maps");
+
 #define PORT_WORDS (65536u / 32)
 #define XDP_MTU_BYTES 3498 /* the most that fits one page with the headroom XDP needs */
 
@@ -168,32 +170,34 @@ const char *steer_mode(const struct steer *steer)
 	return steer->generic ? "generic" : "native";
 }
 
-static int read_map(const struct bpf_map *map, uint32_t n, uint64_t *per_cpu, int cpus, uint64_t *sums)
+/* One system call for all keys; the values of a key are one per CPU. */
+static int read_map(const struct bpf_map *map, uint32_t n, int cpus, uint64_t *sums)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		int rc =
-		    bpf_map__lookup_elem(map, &i, sizeof(i), per_cpu, (size_t)cpus * sizeof(*per_cpu), 0);
+	uint64_t *values = calloc((size_t)n * (size_t)cpus, sizeof(*values));
+	uint32_t keys[STEER_MAX_QUEUES], next, count = n;
+	int rc;
 
-		if (rc < 0)
-			return rc;
-		sums[i] = 0;
+	if (values == NULL)
+		return -ENOMEM;
+	rc = bpf_map_lookup_batch(bpf_map__fd(map), NULL, &next, keys, values, &count, NULL);
+	/* -ENOENT: there are no more keys than these. */
+	if (rc == -ENOENT && count == n)
+		rc = 0;
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		sums[keys[i]] = 0;
 		for (int cpu = 0; cpu < cpus; cpu++)
-			sums[i] += per_cpu[cpu];
+			sums[keys[i]] += values[i * (uint32_t)cpus + (uint32_t)cpu];
 	}
-	return 0;
+	free(values);
+	return rc;
 }
 
 int steer_counters(const struct steer *steer, struct steer_counters *out)
 {
-	uint64_t *per_cpu = calloc((size_t)steer->cpus, sizeof(*per_cpu));
-	int rc;
+	int rc = read_map(steer->bpf->maps.redirected, STEER_MAX_QUEUES, steer->cpus, out->redirected);
 
-	if (per_cpu == NULL)
-		return -ENOMEM;
-	rc = read_map(steer->bpf->maps.redirected, STEER_MAX_QUEUES, per_cpu, steer->cpus, out->redirected);
 	if (rc == 0)
-		rc = read_map(steer->bpf->maps.verdicts, STEER_VERDICTS, per_cpu, steer->cpus, out->passed);
-	free(per_cpu);
+		rc = read_map(steer->bpf->maps.verdicts, STEER_VERDICTS, steer->cpus, out->passed);
 	return rc;
 }
 

@@ -33,7 +33,7 @@ int steer_open(
 /* "native": in the driver; "generic": the driver has no XDP, the kernel's slower emulation runs it. */
 const char *steer_mode(const struct steer *steer);
 
-/* Sums over all CPUs. 0 or -errno. */
+/* Sums over all CPUs, by two system calls. 0 or -errno. */
 int steer_counters(const struct steer *steer, struct steer_counters *out);
 
 /* Detaches. NULL is allowed. */
