@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck disable=SC2016 # what runs at exit is expanded then
 # netns.sh makes a network, both ends answer, and nothing is left after an exit, a failure, or a signal.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
