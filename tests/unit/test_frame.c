@@ -155,6 +155,21 @@ static void good_frames(void **state)
 	}
 }
 
+/* Good frames of every build: kinds 0 to 11. */
+static struct frame_spec varied(int kind)
+{
+	struct frame_spec spec = plain(kind % 2 == 0 ? 4 : 6);
+
+	spec.vlan_tags = kind % 3;
+	spec.ipv4_option_words = kind % 5;
+	spec.padding = 3;
+	spec.n_extensions = kind % 4;
+	spec.extension[1] = 60;
+	spec.extension[2] = 43;
+	spec.extension_words[1] = 2;
+	return spec;
+}
+
 static void truncated_at_every_byte(void **state)
 {
 	uint8_t bytes[4096];
@@ -162,16 +177,9 @@ static void truncated_at_every_byte(void **state)
 
 	(void)state;
 	for (int kind = 0; kind < 12; kind++) {
-		struct frame_spec spec = plain(kind % 2 == 0 ? 4 : 6);
-		struct frame_layout at;
+		struct frame_spec spec = varied(kind);
+		struct frame_layout at = build_frame(&spec, bytes);
 
-		spec.vlan_tags = kind % 3;
-		spec.ipv4_option_words = kind % 5;
-		spec.padding = 5;
-		spec.n_extensions = kind % 4;
-		spec.extension[1] = spec.extension[2] = 60;
-		spec.extension_words[1] = 2;
-		at = build_frame(&spec, bytes);
 		for (size_t len = 0; len <= at.len; len++)
 			assert_int_equal(parse(bytes, len, 0, &frame),
 			    len < at.end ? REASON_FRAME_TRUNCATED : REASON_NONE);
@@ -187,16 +195,9 @@ static void flipped_bits(void **state)
 
 	(void)state;
 	for (int kind = 0; kind < 12; kind++) {
-		struct frame_spec spec = plain(kind % 2 == 0 ? 4 : 6);
-		struct frame_layout at;
+		struct frame_spec spec = varied(kind);
+		struct frame_layout at = build_frame(&spec, bytes);
 
-		spec.vlan_tags = kind % 3;
-		spec.ipv4_option_words = kind % 5;
-		spec.padding = 3;
-		spec.n_extensions = kind % 4;
-		spec.extension[1] = 60;
-		spec.extension[2] = 43;
-		at = build_frame(&spec, bytes);
 		for (size_t bit = 0; bit < at.len * 8; bit++) {
 			size_t byte = bit / 8;
 			bool ipv4 = spec.ip_version == 4;
