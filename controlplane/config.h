@@ -16,8 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_MAX_FIELDS 64	  /* declared fields of one stream */
-#define CONFIG_MAX_ENRICH 8	  /* joins of one stream */
+#define CONFIG_MAX_FIELDS 64 /* declared fields of one stream */
+#define CONFIG_MAX_ENRICH 8  /* joins of one stream */
 #define CONFIG_MAX_STREAMS 32
 #define CONFIG_MAX_SOURCES 16
 #define CONFIG_MAX_DIMENSIONS 32
@@ -29,14 +29,14 @@ enum field_type { FIELD_STRING, FIELD_NUMBER, FIELD_INTEGER, FIELD_BOOLEAN, FIEL
 /* String formats that can be declared; FORMAT_NONE where there is none. */
 enum field_format {
 	FORMAT_NONE,
-	FORMAT_UUID,	/* RFC 9562 text form, either case */
-	FORMAT_RFC3339, /* RFC 3339 date-time */
-	FORMAT_DATE,	/* RFC 3339 full-date */
-	FORMAT_IPV4,	/* dotted quad without leading zeros */
-	FORMAT_IPV6,	/* RFC 4291 text form, without zone */
-	FORMAT_IP,	/* either */
-	FORMAT_EMAIL,	/* addr-spec, the HTML living standard's practical form */
-	FORMAT_HOSTNAME,/* RFC 1123 */
+	FORMAT_UUID,     /* RFC 9562 text form, either case */
+	FORMAT_RFC3339,  /* RFC 3339 date-time */
+	FORMAT_DATE,     /* RFC 3339 full-date */
+	FORMAT_IPV4,     /* dotted quad without leading zeros */
+	FORMAT_IPV6,     /* RFC 4291 text form, without zone */
+	FORMAT_IP,       /* either */
+	FORMAT_EMAIL,    /* addr-spec, the HTML living standard's practical form */
+	FORMAT_HOSTNAME, /* RFC 1123 */
 	FORMAT_COUNT
 };
 
@@ -45,22 +45,22 @@ struct config_field {
 	enum field_type type;
 	enum field_format format;
 	bool required;
-	char *pattern;		      /* NULL: none. A regular expression as Hyperscan reads it, searched for */
-	char **enum_values;	      /* strings only */
+	char *pattern;      /* NULL: none. A regular expression as Hyperscan reads it, searched for */
+	char **enum_values; /* strings only */
 	size_t n_enum;
 	bool has_min, has_max;
-	double min, max;	      /* numbers and integers, inclusive */
+	double min, max; /* numbers and integers, inclusive */
 	bool has_min_length, has_max_length;
 	uint32_t min_length, max_length; /* strings, in Unicode code points */
-	int line;		      /* where in the file, for messages */
+	int line;                        /* where in the file, for messages */
 };
 
 enum on_miss { ON_MISS_EMIT, ON_MISS_DLQ };
 
 struct config_enrich {
 	char *dimension; /* names an entry of config.dimensions */
-	char *key;	 /* names a declared string or integer field */
-	char *as;	 /* member name under "enrichments" */
+	char *key;       /* names a declared string or integer field */
+	char *as;        /* member name under "enrichments" */
 	enum on_miss on_miss;
 	int line;
 };
@@ -71,12 +71,12 @@ enum dedup_mode { DEDUP_DROP, DEDUP_FLAG, DEDUP_OFF };
 
 struct config_stream {
 	char *name;
-	uint16_t udp_port; /* 0: none; only file and memory sources feed it */
-	char *identity;	   /* NULL: a hash of the event's bytes */
+	uint16_t udp_port;     /* 0: none; only file and memory sources feed it */
+	char *identity;        /* NULL: a hash of the event's bytes */
 	char *timestamp_field; /* NULL: the stream has no event time */
 	enum timestamp_format timestamp_format;
 	int64_t max_past_ms, max_future_ms; /* -1: not checked */
-	char *partition_key; /* NULL: the identity, or none */
+	char *partition_key;                /* NULL: the identity, or none */
 	enum unknown_fields unknown_fields;
 	uint32_t max_event_bytes;
 	struct config_field *fields;
@@ -87,8 +87,9 @@ struct config_stream {
 	struct config_enrich *enrich;
 	size_t n_enrich;
 	bool snapshot_versions; /* adds "snapshot_versions" to the enrichments */
-	char *topic_raw, *topic_enriched, *topic_dead_letter; /* NULL: that output is off; dead_letter is mandatory */
-	char *lake_partition; /* NULL, or a declared field by which file output is partitioned further */
+	char *topic_raw, *topic_enriched,
+	    *topic_dead_letter; /* NULL: that output is off; dead_letter is mandatory */
+	char *lake_partition;   /* NULL, or a declared field by which file output is partitioned further */
 	int line;
 };
 
@@ -97,11 +98,11 @@ enum source_type { SOURCE_ETHDEV, SOURCE_FILE };
 struct config_source {
 	char *name;
 	enum source_type type;
-	char *device;	 /* ethdev: "net_af_xdp", a PCI address, or a DPDK vdev string */
+	char *device;    /* ethdev: "net_af_xdp", a PCI address, or a DPDK vdev string */
 	char *interface; /* ethdev over AF_XDP: the kernel's name */
 	uint16_t queues;
-	char *path;	 /* file: "-" is standard input */
-	char *stream;	 /* file: names a stream */
+	char *path;   /* file: "-" is standard input */
+	char *stream; /* file: names a stream */
 	int line;
 };
 
@@ -153,7 +154,7 @@ struct config {
 		enum file_compression compression;
 	} files;
 	struct {
-		char *socket;	/* path of the Unix socket */
+		char *socket;    /* path of the Unix socket */
 		char *http_host; /* loopback address for /metrics; NULL: off */
 		uint16_t http_port;
 		char *state_directory; /* dimension snapshots live here across restarts */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cli_commands.h"
 
+#include "cmd_explain.h"
 #include "dimtools/cmd_dim_build.h"
 #include "dimtools/cmd_dim_inspect.h"
 #include "gen/cmd_gen.h"
@@ -27,6 +28,7 @@ const struct command commands[] = {
     {"send", EVENTS, "send events as plain datagrams", cmd_send, false},
     {"gen events", EVENTS, "generate events", cmd_gen, true},
     {"gen dimension", EVENTS, "generate the rows of a dimension", cmd_gen, true},
+    {"explain", OFFLINE, "what each stage makes of one event", cmd_explain, false},
     {"check", OFFLINE, "check a configuration", cmd_check, false},
     {"version", OFFLINE, "the version of this program", cmd_version, false},
     {NULL, NULL, NULL, NULL, false},

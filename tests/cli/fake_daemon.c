@@ -169,7 +169,7 @@ void fake_daemon_stop(struct fake_daemon *fake)
 {
 	uint64_t one = 1;
 
-	if (write(fake->stop_fd, &one, sizeof(one)) != sizeof(one))
+	if (fake->threaded && write(fake->stop_fd, &one, sizeof(one)) != sizeof(one))
 		abort();
 	if (fake->threaded)
 		(void)pthread_join(fake->thread, NULL);

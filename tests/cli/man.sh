@@ -4,9 +4,12 @@
 set -euo pipefail
 penstock=$1
 root=$2
-page=$(mktemp)
-trap 'rm -f "$page"' EXIT
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
 failed=0
+
+# A name without a section: mandoc compares it with the title's.
+page=$dir/page
 
 check() { # NAME
 	if ! mandoc -T lint -W warning "$page" || ! man --warnings -E UTF-8 -l "$page" 2>&1 >/dev/null | diff /dev/null -; then
@@ -16,13 +19,15 @@ check() { # NAME
 }
 
 "$penstock" --man >"$page"
+main=$(<"$page")
 check penstock
 count=0
 while read -r verb; do
 	count=$((count + 1))
 	name=penstock-${verb// /-}
 	# shellcheck disable=SC2086 # a verb may be two words
-	if ! "$penstock" $verb --help | grep -q '^Usage: penstock '; then
+	"$penstock" $verb --help >"$page"
+	if ! head -n 1 "$page" | grep -Eq '^[Uu]sage: penstock '; then
 		echo "penstock $verb --help does not begin with its usage"
 		failed=1
 	fi
@@ -33,8 +38,11 @@ while read -r verb; do
 		"$penstock" $verb --man >"$page"
 	fi
 	check "$name"
-	grep -qx "  '$verb'," "$root/docs/man/meson.build" || { echo "docs/man/meson.build does not install $name"; failed=1; }
-	"$penstock" --man | grep -q "penstock\\\\-${verb// /\\\\-}" || { echo "penstock(1) does not name $name"; failed=1; }
+	if [ ! -e "$root/docs/man/$name.1" ] && ! grep -qx "  '$verb'," "$root/docs/man/meson.build"; then
+		echo "docs/man/meson.build does not install $name"
+		failed=1
+	fi
+	[[ $main == *"penstock\\-${verb// /\\-}\\fR(1)"* ]] || { echo "penstock(1) does not name $name"; failed=1; }
 done < <("$penstock" --verbs)
 [ "$count" -ge 10 ]
 for file in "$root"/docs/man/*.[1-8]; do
