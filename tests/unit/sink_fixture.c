@@ -114,29 +114,50 @@ struct batch *fixture_batch(struct fixture *fixture, uint32_t n_events)
 	return batch;
 }
 
+/* One more round of waiting for a sink, until patience ends. */
+static void wait_a_round(struct sink *sink, uint64_t deadline_ns)
+{
+	json_t *description;
+
+	sink->ops->poll(sink, 1);
+	if (clock_mono_ns(&system_clock) < deadline_ns)
+		return;
+	description = json_object();
+	sink->ops->describe(sink, description);
+	fail_msg("the sink makes no progress: %s", json_dumps(description, 0));
+}
+
 void fixture_submit(struct sink *sink, struct batch *batch)
 {
-	uint64_t deadline = clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS;
+	uint64_t deadline_ns = clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS;
 
-	while (sink->ops->submit(sink, batch) != 0) {
-		sink->ops->poll(sink, 1);
-		assert_true(clock_mono_ns(&system_clock) < deadline);
+	while (sink->ops->submit(sink, batch) != 0)
+		wait_a_round(sink, deadline_ns);
+}
+
+void fixture_submit_events(struct fixture *fixture, struct sink *sink, uint32_t n, uint32_t per_batch)
+{
+	uint64_t deadline_ns = clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS;
+
+	while (n > 0) {
+		uint32_t now = n < per_batch ? n : per_batch;
+		struct batch *batch = fixture_batch(fixture, now);
+
+		if (batch == NULL) {
+			wait_a_round(sink, deadline_ns);
+			continue;
+		}
+		fixture_submit(sink, batch);
+		n -= now;
 	}
 }
 
 void fixture_drain(struct fixture *fixture, struct sink *sink)
 {
-	uint64_t deadline = clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS;
+	uint64_t deadline_ns = clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS;
 
-	while (batch_pool_free(fixture->pool) < fixture->n_batches) {
-		sink->ops->poll(sink, 1);
-		if (clock_mono_ns(&system_clock) >= deadline) {
-			json_t *state = json_object();
-
-			sink->ops->describe(sink, state);
-			fail_msg("not drained: %s", json_dumps(state, 0));
-		}
-	}
+	while (batch_pool_free(fixture->pool) < fixture->n_batches)
+		wait_a_round(sink, deadline_ns);
 }
 
 void fixture_directory(char path[64])

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "sink.h"
 
-#define FIXTURE_WAIT_NS 30000000000ull /* patience before a test fails */
+#define FIXTURE_WAIT_NS 60000000000ull /* patience before a test fails */
 
 struct fixture {
 	struct config config;
@@ -35,6 +35,8 @@ struct batch *fixture_batch(struct fixture *fixture, uint32_t n_events);
 
 /* Submits and polls until the sink has taken the batch. */
 void fixture_submit(struct sink *sink, struct batch *batch);
+/* The same for `n` new events in batches of at most `per_batch`. */
+void fixture_submit_events(struct fixture *fixture, struct sink *sink, uint32_t n, uint32_t per_batch);
 /* Polls until every batch is back in the pool, or fails the test. */
 void fixture_drain(struct fixture *fixture, struct sink *sink);
 

@@ -43,20 +43,6 @@ static struct sink *start(struct fixture *fixture, const char *directory)
 	return sink;
 }
 
-static void submit_events(struct fixture *fixture, struct sink *sink, uint32_t n, uint32_t per_batch)
-{
-	while (n > 0) {
-		struct batch *batch = fixture_batch(fixture, n < per_batch ? n : per_batch);
-
-		if (batch == NULL) {
-			sink->ops->poll(sink, 1);
-			continue;
-		}
-		n -= batch->n_events;
-		fixture_submit(sink, batch);
-	}
-}
-
 static json_int_t described(struct sink *sink, const char *name)
 {
 	json_t *object = json_object();
@@ -144,7 +130,7 @@ static void write_and_read(enum file_compression compression)
 	fixture.padding = 200;
 	fixture.config.files.compression = compression;
 	sink = start(&fixture, directory);
-	submit_events(&fixture, sink, 30000, 1000);
+	fixture_submit_events(&fixture, sink, 30000, 1000);
 	fixture_drain(&fixture, sink);
 	assert_int_equal(sink->ledger.stream[0].durable, 29700);
 	assert_int_equal(sink->ledger.stream[0].dead_lettered, 300);
@@ -180,7 +166,7 @@ static void nothing_is_confirmed_before_it_is_written(void **state)
 	fixture_directory(directory);
 	fixture_init(&fixture, 4);
 	sink = start(&fixture, directory);
-	submit_events(&fixture, sink, 100, 100);
+	fixture_submit_events(&fixture, sink, 100, 100);
 	assert_int_equal(sink->ledger.stream[0].durable, 0);
 	assert_int_equal(lake_reader_all(directory, "", true, tally_line, tally), 2);
 	check_tally(&fixture, tally, 0, 0, false);
@@ -189,7 +175,7 @@ static void nothing_is_confirmed_before_it_is_written(void **state)
 	lake_reader_all(directory, "", true, tally_line, tally);
 	check_tally(&fixture, tally, 100, 1, false);
 	/* Given up before a commit: shed, and no trace of a half-written batch as confirmed. */
-	submit_events(&fixture, sink, 50, 50);
+	fixture_submit_events(&fixture, sink, 50, 50);
 	sink->published = published_create(sizeof(struct sink_ledger));
 	{
 		struct published *published = sink->published;
@@ -218,7 +204,7 @@ static void write_for_ever(const char *directory, _Atomic uint32_t *confirmed)
 	fixture.padding = 100;
 	sink = start(&fixture, directory);
 	while (fixture.next < MAX_EVENTS) {
-		submit_events(&fixture, sink, 250, 250);
+		fixture_submit_events(&fixture, sink, 250, 250);
 		sink->ops->poll(sink, 0);
 		atomic_store(confirmed,
 		    (uint32_t)(sink->ledger.stream[0].durable + sink->ledger.stream[0].dead_lettered));
@@ -304,7 +290,7 @@ static void files_rotate_by_size(void **state)
 	fixture.config.files.compression = FILE_COMPRESSION_NONE;
 	sink = start(&fixture, directory);
 	for (int i = 0; i < 10; i++) {
-		submit_events(&fixture, sink, 2000, 1000);
+		fixture_submit_events(&fixture, sink, 2000, 1000);
 		assert_int_equal(sink->ops->flush(sink, clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS), 0);
 	}
 	/* 10 times 0.85 MB of enriched lines: every second commit fills a file. */
@@ -402,7 +388,7 @@ static int fill_a_disk(const char *directory)
 	if (mount("tmpfs", directory, "tmpfs", MS_REMOUNT, "size=64m") != 0)
 		return 77;
 	fixture_drain(&fixture, sink);
-	submit_events(&fixture, sink, 1000, 250);
+	fixture_submit_events(&fixture, sink, 1000, 250);
 	fixture_drain(&fixture, sink);
 	if (sink->ledger.stream[0].durable + sink->ledger.stream[0].dead_lettered != fixture.next)
 		return 4;
