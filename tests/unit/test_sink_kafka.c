@@ -169,7 +169,8 @@ static void check_tally(const struct tally *tally, const struct fixture *fixture
 	uint32_t missing = 0;
 
 	for (uint32_t n = 0; n < fixture->next; n++)
-		missing += tally->seen[n] == 0 && dead == (fixture->dead_every > 0 && n % fixture->dead_every == 0);
+		missing +=
+		    tally->seen[n] == 0 && dead == (fixture->dead_every > 0 && n % fixture->dead_every == 0);
 	if (missing > 0)
 		fail_msg("%u events are not there", missing);
 	for (uint32_t n = 0; n < fixture->next; n++) {
@@ -298,7 +299,12 @@ static void broker_errors_lose_nothing(void **state)
 	fixture.dead_every = 100;
 	fixture.config.kafka.property_keys[0] = (char *)"retry.backoff.ms";
 	fixture.config.kafka.property_values[0] = (char *)"10";
-	fixture.config.kafka.n_properties = 1;
+	/* A broker takes a batch only behind the one before it, and librdkafka relies on that: it counts what
+	 * is still unanswered as written once a later batch is. This broker takes any, so there must not be
+	 * two. */
+	fixture.config.kafka.property_keys[1] = (char *)"max.in.flight";
+	fixture.config.kafka.property_values[1] = (char *)"1";
+	fixture.config.kafka.n_properties = 2;
 	sink = start(&fixture, 8);
 	brokers = brokers_of(sink);
 	for (int i = 0; i < 40; i++) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For builds with ThreadSanitizer: C11 threads by POSIX threads. librdkafka makes its threads with
- * thrd_create(), which gcc's TSan does not know: such a thread crashes in its first allocation, and locks
- * would order nothing. glibc's types of the two are the same underneath, so it is enough to give the
- * functions other bodies in the test program.
+ * For builds with ThreadSanitizer: what it cannot see by itself.
+ *
+ * C11 threads by POSIX threads: librdkafka makes its threads with thrd_create(), which gcc's TSan does not
+ * know; such a thread crashes in its first allocation, and locks would order nothing. glibc's types of the
+ * two are the same underneath, so it is enough to give the functions other bodies in the test program.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,11 +14,12 @@
 
 const char *__tsan_default_suppressions(void);
 
-/* Its reference counts are atomics in code that TSan does not see, so that what they guard seems to be freed too
- * early. */
+/* librdkafka: its reference counts are atomics in code that TSan does not see, so that what they guard seems
+ * to be freed too early. RTS rings: they store position and count in one atomic of 8 bytes, and the other
+ * side loads the upper 4. */
 const char *__tsan_default_suppressions(void)
 {
-	return "race:librdkafka.so\n";
+	return "race:librdkafka.so\nrace_top:__rte_ring_dequeue_elems_64\n";
 }
 
 _Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t) && sizeof(cnd_t) == sizeof(pthread_cond_t) &&
