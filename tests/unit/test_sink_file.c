@@ -281,6 +281,7 @@ static void files_rotate_by_size(void **state)
 	struct fixture fixture = {0};
 	char directory[64];
 	struct sink *sink;
+	json_int_t finished;
 
 	(void)state;
 	fixture_directory(directory);
@@ -293,10 +294,12 @@ static void files_rotate_by_size(void **state)
 		fixture_submit_events(&fixture, sink, 2000, 1000);
 		assert_int_equal(sink->ops->flush(sink, clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS), 0);
 	}
-	/* 10 times 0.85 MB of enriched lines: every second commit fills a file. */
-	assert_int_equal(described(sink, "files_finished"), 5);
+	/* 10 times 0.85 MB of enriched lines: every second commit fills a file, or an earlier one on a slow
+	 * machine. */
+	finished = described(sink, "files_finished");
+	assert_in_range(finished, 5, 8);
 	sink->ops->close(sink);
-	assert_int_equal(read_lake(&fixture, directory, 20000, 1, NULL), 6);
+	assert_in_range(read_lake(&fixture, directory, 20000, 1, NULL), finished + 1, finished + 2);
 	fixture_fini(&fixture);
 	fixture_remove(directory);
 }

@@ -17,19 +17,12 @@
 #define MAX_EVENTS 40000u
 #define PRODUCE_API 0
 
-static struct sink *start(struct fixture *fixture, uint32_t n_batches)
+static void property(struct fixture *fixture, const char *key, const char *value)
 {
-	struct sink *sink;
-	struct error err;
+	size_t i = fixture->config.kafka.n_properties++;
 
-	if (fixture->pool == NULL)
-		fixture_init(fixture, n_batches);
-	fixture->config.kafka.enabled = true;
-	fixture->config.kafka.embedded = fixture->config.kafka.bootstrap == NULL;
-	fixture->config.kafka.headers = true;
-	if (sink_kafka_create(&fixture->config, 0, &sink, &err) != 0)
-		fail_msg("%s", err.text);
-	return sink;
+	fixture->config.kafka.property_keys[i] = (char *)(uintptr_t)key;
+	fixture->config.kafka.property_values[i] = (char *)(uintptr_t)value;
 }
 
 static json_t *describe(struct sink *sink)
@@ -40,13 +33,37 @@ static json_t *describe(struct sink *sink)
 	return object;
 }
 
-static char *brokers_of(struct sink *sink)
+/* With the embedded broker unless there is an address. `brokers` may be NULL. */
+static struct sink *start(struct fixture *fixture, char **brokers)
 {
-	json_t *object = describe(sink);
-	char *brokers = strdup(json_string_value(json_object_get(object, "brokers")));
+	struct sink *sink;
+	json_t *object;
+	struct error err;
 
+	fixture->config.kafka.enabled = true;
+	fixture->config.kafka.embedded = fixture->config.kafka.bootstrap == NULL;
+	fixture->config.kafka.headers = true;
+	if (sink_kafka_create(&fixture->config, 0, &sink, &err) != 0)
+		fail_msg("%s", err.text);
+	object = describe(sink);
+	if (brokers != NULL)
+		*brokers = strdup(json_string_value(json_object_get(object, "brokers")));
 	json_decref(object);
-	return brokers;
+	return sink;
+}
+
+/* One event in a hundred is a dead letter. */
+static void begin(struct fixture *fixture)
+{
+	fixture_init(fixture, 8);
+	fixture->dead_every = 100;
+}
+
+static void stop(struct fixture *fixture, struct sink *sink, char *brokers)
+{
+	sink->ops->close(sink);
+	fixture_fini(fixture);
+	free(brokers);
 }
 
 /* What was read back: how often each event was seen in a topic. */
@@ -220,10 +237,8 @@ static void records_arrive_as_they_are(void **state)
 	json_t *description;
 
 	(void)state;
-	fixture_init(&fixture, 8);
-	fixture.dead_every = 100;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	begin(&fixture);
+	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 20000, 1500);
 	fixture_drain(&fixture, sink);
 	check_ledger(&fixture, sink);
@@ -236,9 +251,7 @@ static void records_arrive_as_they_are(void **state)
 	    19800);
 	json_decref(description);
 	read_back(&fixture, brokers, true, 1);
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 }
 
 static void batch_records_hold_many_events(void **state)
@@ -250,12 +263,10 @@ static void batch_records_hold_many_events(void **state)
 	uint64_t records;
 
 	(void)state;
-	fixture_init(&fixture, 8);
-	fixture.dead_every = 100;
+	begin(&fixture);
 	fixture.padding = 300;
 	fixture.config.kafka.record = KAFKA_RECORD_BATCH;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 20000, 2000);
 	fixture_drain(&fixture, sink);
 	check_ledger(&fixture, sink);
@@ -270,9 +281,7 @@ static void batch_records_hold_many_events(void **state)
 	memset(tally->seen, 0, sizeof(tally->seen));
 	kafka_reader_all(brokers, "dead", tally_dead, tally);
 	check_tally(tally, &fixture, true, 1);
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 	free(tally);
 }
 
@@ -295,18 +304,13 @@ static void broker_errors_lose_nothing(void **state)
 	char *brokers;
 
 	(void)state;
-	fixture_init(&fixture, 8);
-	fixture.dead_every = 100;
-	fixture.config.kafka.property_keys[0] = (char *)"retry.backoff.ms";
-	fixture.config.kafka.property_values[0] = (char *)"10";
+	begin(&fixture);
+	property(&fixture, "retry.backoff.ms", "10");
 	/* A broker takes a batch only behind the one before it, and librdkafka relies on that: it counts what
 	 * is still unanswered as written once a later batch is. This broker takes any, so there must not be
 	 * two. */
-	fixture.config.kafka.property_keys[1] = (char *)"max.in.flight";
-	fixture.config.kafka.property_values[1] = (char *)"1";
-	fixture.config.kafka.n_properties = 2;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	property(&fixture, "max.in.flight", "1");
+	sink = start(&fixture, &brokers);
 	for (int i = 0; i < 40; i++) {
 		rd_kafka_mock_push_request_errors(sink_kafka_cluster(sink), PRODUCE_API, 1,
 		    errors[(size_t)i % (sizeof(errors) / sizeof(errors[0]))]);
@@ -331,9 +335,7 @@ static void broker_errors_lose_nothing(void **state)
 	check_ledger(&fixture, sink);
 	assert_true(sink->ledger.stream[0].retries > 0);
 	read_back(&fixture, brokers, true, 20); /* an answer that says "failed" may follow a write */
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 }
 
 /* The broker refuses requests for their size: the records go again one by one, and none is a dead letter. */
@@ -344,10 +346,8 @@ static void a_request_too_large_is_taken_apart(void **state)
 	char *brokers;
 
 	(void)state;
-	fixture_init(&fixture, 8);
-	fixture.dead_every = 100;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	begin(&fixture);
+	sink = start(&fixture, &brokers);
 	/* Nothing is outstanding when the error is set: a request of many records meets it. */
 	for (int i = 0; i < 4; i++) {
 		rd_kafka_mock_push_request_errors(
@@ -359,9 +359,7 @@ static void a_request_too_large_is_taken_apart(void **state)
 	assert_true(sink->ledger.stream[0].retries > 0);
 	assert_int_equal(sink->ledger.stream[0].reasons[REASON_RECORD_TOO_LARGE], 0);
 	read_back(&fixture, brokers, true, 1);
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 }
 
 static void a_record_too_large_becomes_a_dead_letter(struct fixture *fixture)
@@ -371,11 +369,8 @@ static void a_record_too_large_becomes_a_dead_letter(struct fixture *fixture)
 	char *brokers;
 
 	/* Small events, then some whose enriched form librdkafka refuses at message.max.bytes. */
-	fixture->config.kafka.property_keys[0] = (char *)"message.max.bytes";
-	fixture->config.kafka.property_values[0] = (char *)"80000";
-	fixture->config.kafka.n_properties = 1;
-	sink = start(fixture, 8);
-	brokers = brokers_of(sink);
+	property(fixture, "message.max.bytes", "80000");
+	sink = start(fixture, &brokers);
 	fixture_submit_events(fixture, sink, 100, 100);
 	fixture->padding = 90000;
 	fixture_submit_events(fixture, sink, 20, 20);
@@ -386,9 +381,7 @@ static void a_record_too_large_becomes_a_dead_letter(struct fixture *fixture)
 	assert_int_equal(kafka_reader_all(brokers, "dead", tally_dead, tally), 20);
 	for (uint32_t n = 0; n < 120; n++)
 		assert_int_equal(tally->seen[n], n >= 100);
-	sink->ops->close(sink);
-	fixture_fini(fixture);
-	free(brokers);
+	stop(fixture, sink, brokers);
 	free(tally);
 }
 
@@ -418,10 +411,8 @@ static void a_fatal_error_makes_a_new_producer(void **state)
 	char *brokers;
 
 	(void)state;
-	fixture_init(&fixture, 8);
-	fixture.dead_every = 100;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	begin(&fixture);
+	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 4000, 1000);
 	rd_kafka_test_fatal_error(
 	    sink_kafka_handle(sink), RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "test");
@@ -429,9 +420,7 @@ static void a_fatal_error_makes_a_new_producer(void **state)
 	fixture_drain(&fixture, sink);
 	check_ledger(&fixture, sink);
 	read_back(&fixture, brokers, true, 2);
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 }
 
 static void a_full_queue_is_back_pressure(void **state)
@@ -442,13 +431,9 @@ static void a_full_queue_is_back_pressure(void **state)
 	char *brokers;
 
 	(void)state;
-	fixture_init(&fixture, 8);
-	fixture.dead_every = 100;
-	fixture.config.kafka.property_keys[0] = (char *)"queue.buffering.max.messages";
-	fixture.config.kafka.property_values[0] = (char *)"700";
-	fixture.config.kafka.n_properties = 1;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	begin(&fixture);
+	property(&fixture, "queue.buffering.max.messages", "700");
+	sink = start(&fixture, &brokers);
 	rd_kafka_mock_broker_set_down(sink_kafka_cluster(sink), 1);
 	assert_int_equal(sink->ops->submit(sink, fixture_batch(&fixture, 1000)), 0);
 	batch = fixture_batch(&fixture, 1000);
@@ -459,9 +444,7 @@ static void a_full_queue_is_back_pressure(void **state)
 	fixture_drain(&fixture, sink);
 	check_ledger(&fixture, sink);
 	read_back(&fixture, brokers, true, 1);
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 }
 
 /* Nobody listens at the address: nothing is confirmed, and close counts it all as shed, once per event. */
@@ -476,7 +459,7 @@ static void no_broker_confirms_nothing(void **state)
 	(void)state;
 	fixture_init(&fixture, 8);
 	fixture.config.kafka.bootstrap = (char *)"127.0.0.1:1";
-	sink = start(&fixture, 8);
+	sink = start(&fixture, NULL);
 	sink->published = published_create(sizeof(ledger));
 	fixture_submit_events(&fixture, sink, 3000, 1000);
 	do {
@@ -511,11 +494,8 @@ static void an_unknown_topic_is_waited_for(void **state)
 
 	(void)state;
 	fixture_init(&fixture, 8);
-	fixture.config.kafka.property_keys[0] = (char *)"topic.metadata.propagation.max.ms";
-	fixture.config.kafka.property_values[0] = (char *)"0";
-	fixture.config.kafka.n_properties = 1;
-	sink = start(&fixture, 8);
-	brokers = brokers_of(sink);
+	property(&fixture, "topic.metadata.propagation.max.ms", "0");
+	sink = start(&fixture, &brokers);
 	rd_kafka_mock_topic_set_error(
 	    sink_kafka_cluster(sink), "enriched", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
 	fixture_submit_events(&fixture, sink, 1000, 1000);
@@ -534,9 +514,7 @@ static void an_unknown_topic_is_waited_for(void **state)
 	fixture_drain(&fixture, sink);
 	check_ledger(&fixture, sink);
 	read_back(&fixture, brokers, true, 1);
-	sink->ops->close(sink);
-	fixture_fini(&fixture);
-	free(brokers);
+	stop(&fixture, sink, brokers);
 }
 
 static void bad_properties_are_refused(void **state)
@@ -548,9 +526,7 @@ static void bad_properties_are_refused(void **state)
 	(void)state;
 	fixture_init(&fixture, 1);
 	fixture.config.kafka.embedded = true;
-	fixture.config.kafka.property_keys[0] = (char *)"compression.type";
-	fixture.config.kafka.property_values[0] = (char *)"zip";
-	fixture.config.kafka.n_properties = 1;
+	property(&fixture, "compression.type", "zip");
 	assert_int_equal(sink_kafka_create(&fixture.config, 0, &sink, &err), -EINVAL);
 	assert_null(sink);
 	assert_non_null(strstr(err.text, "compression"));
