@@ -158,10 +158,13 @@ void harness_run(struct harness *h, const struct packet *packets, uint32_t n)
 	h->feed.packets = packets;
 	h->feed.n = n;
 	h->feed.next = 0;
+	rte_rcu_qsbr_thread_online(h->engine->rcu, 0);
 	while (worker_round(h->worker) || pipeline_pending(h->worker->pipeline))
 		catch_batches(h);
 	(void)pipeline_hand_over(h->worker->pipeline, true);
 	catch_batches(h);
+	/* The test's thread is also the control thread: it must not wait for itself. */
+	rte_rcu_qsbr_thread_offline(h->engine->rcu, 0);
 	assert(engine_idle(h->engine));
 }
 
