@@ -4,11 +4,10 @@
 set -euo pipefail
 penstock=$1
 root=$2
-dir=$(mktemp -d)
+# No dot in the path: mandoc would take what follows for the section.
+dir=$(mktemp -d /tmp/penstock-man-XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 failed=0
-
-# A name without a section: mandoc compares it with the title's.
 page=$dir/page
 
 check() { # NAME
