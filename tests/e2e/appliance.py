@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -314,6 +315,38 @@ class Feeder:
         for sender in senders:
             sender.close()
         return self.daemon.settle(self.sent)
+
+
+class Load(threading.Thread):
+    """Events at a steady rate while the test does other things."""
+
+    PART = 1000
+
+    def __init__(self, network, feeder, lines, rate):
+        super().__init__(daemon=True)
+        self.network, self.feeder, self.lines, self.rate = network, feeder, lines, rate
+        self.error = None
+        self.enough = threading.Event()
+        self.start()
+
+    def run(self):
+        try:
+            sender = Sender(self.network)
+            for at in range(0, len(self.lines), self.PART):
+                if self.enough.is_set():
+                    break
+                self.feeder.feed([sender], self.lines[at:at + self.PART], self.rate)
+            sender.close()
+        except Exception as error:  # pylint: disable=broad-except # the test shows it
+            self.error = error
+
+    def finish(self):
+        """Returns how many events were sent."""
+        self.enough.set()
+        self.join()
+        if self.error is not None:
+            raise Failed(f'sending: {self.error}')
+        return self.feeder.sent
 
 
 # ---- what comes out ----
