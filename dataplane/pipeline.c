@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long an open batch waits for more events. The fewer batches are free, the longer: sinks that confirm in groups then
- * get fuller batches, instead of all batches being away with a few events in each. */
+/* How long an open batch waits for more events. The fewer batches are free, the longer: sinks that confirm in
+ * groups then get fuller batches, instead of all batches being away with a few events in each. */
 #define LINGER_NS (2u * 1000 * 1000)
 
 static bool fill_burst(struct pipeline *p);
@@ -19,12 +19,21 @@ static void identify(struct pipeline *p);
 static void dedup(struct pipeline *p);
 static void emit(struct pipeline *p);
 
+/* Adds the cycles since the last mark to a stage. */
+static inline void mark(struct pipeline *p, enum stage stage, uint64_t *since)
+{
+	uint64_t now = rte_rdtsc();
+
+	p->ledger->worker.stage_cycles[stage] += now - *since;
+	*since = now;
+}
+
 /* The flow. Each stage works over the whole burst and steps over events that an earlier stage has ended. */
 static bool run_burst(struct pipeline *p)
 {
 	struct engine *engine = p->engine;
 	struct burst *burst = p->burst;
-	uint64_t at[STAGE_COUNT + 1];
+	uint64_t at = rte_rdtsc();
 
 	burst->n = 0;
 	burst->text_used = 0;
@@ -32,27 +41,26 @@ static bool run_burst(struct pipeline *p)
 	burst->mono_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000);
 	enrich_begin(p->enrich, engine);
 
-	at[STAGE_FRAME] = rte_rdtsc();
 	if (!fill_burst(p))
 		return false;
-	at[STAGE_PARSE] = rte_rdtsc();
+	mark(p, STAGE_FRAME, &at);
 	json_parse_burst(&p->parser, engine->schemas, burst);
+	mark(p, STAGE_PARSE, &at);
 	identify(p); /* starts the dedup table's memory accesses; validation hides their latency */
-	at[STAGE_VALIDATE] = rte_rdtsc();
+	mark(p, STAGE_DEDUP, &at);
 	validate_burst(engine->validators, p->scratch, burst);
+	mark(p, STAGE_VALIDATE, &at);
 	enrich_prefetch(p->enrich, engine, burst);
-	at[STAGE_DEDUP] = rte_rdtsc();
+	mark(p, STAGE_ENRICH, &at);
 	dedup(p);
-	at[STAGE_ENRICH] = rte_rdtsc();
+	mark(p, STAGE_DEDUP, &at);
 	enrich_burst(p->enrich, engine, burst, p->ledger);
-	at[STAGE_EMIT] = rte_rdtsc();
+	mark(p, STAGE_ENRICH, &at);
 	emit(p);
-	at[STAGE_COUNT] = rte_rdtsc();
+	mark(p, STAGE_EMIT, &at);
 
-	for (int stage = STAGE_FRAME; stage < STAGE_COUNT; stage++) {
-		p->ledger->worker.stage_cycles[stage] += at[stage + 1] - at[stage];
+	for (int stage = STAGE_FRAME; stage < STAGE_COUNT; stage++)
 		p->ledger->worker.stage_events[stage] += burst->n;
-	}
 	pipeline_publish(p);
 	return true;
 }
