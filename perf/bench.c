@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The chain on one core: from frames in memory to records handed to a sink, with distinct events, a dedup
- * table that is half full and dimensions that do not fit a cache. Each stage is timed in the running chain,
- * and set beside a library that does comparable work on the same data in the same process. Ratios travel
- * between machines; nanoseconds do not.
+ * The chain on one core: from frames in memory to records handed over, with distinct events, a dedup table
+ * that is half full, dimensions that do not fit a cache, and keys drawn uniformly from them. Each stage is
+ * timed in the running chain, and set beside a library that does comparable work (reference.h says how
+ * comparable) in the same process. Ratios travel between machines; nanoseconds do not. meter.h says what is
+ * left out.
  */
 #include "config.h"
 #include "engine.h"
+#include "machine.h"
+#include "meter.h"
 #include "reference.h"
 #include "worker.h"
 #include "workload.h"
@@ -23,8 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENTS 10u /* the chain's figure is the median over so many parts of the run */
 #define BATCHES 64u
+#define HELD_BATCHES \
+	16u /* with the sink at any time, as a Kafka producer that lingers for 20 ms holds them */
 #define REFERENCE_EVENTS 500000u
 
 struct options {
@@ -33,23 +37,38 @@ struct options {
 	size_t n_dimensions;
 	uint32_t events, dedup_slots;
 	uint64_t products, users, places;
+	double zipf;
 	int cpu;
 	bool references;
 };
 
 struct figures {
-	double chain_ns;
+	struct meter chain;
 	double stage_ns[STAGE_COUNT];
+	uint64_t lookups[CONFIG_MAX_ENRICH]; /* per join: events that have its key */
 	uint64_t events, duplicates, dead_letters, hits, misses, output_bytes, input_bytes;
 	double dedup_load;
 };
 
-static void drain(struct engine *engine)
+/* The last batches handed over, oldest first: a sink that waits for its confirmations. */
+struct held {
+	struct batch *batch[HELD_BATCHES];
+	uint32_t first, n;
+};
+
+static void drain(struct engine *engine, struct held *held, uint32_t keep)
 {
 	struct batch *batch;
 
-	while (rte_ring_sc_dequeue(engine->rings[0][0], (void **)&batch) == 0)
-		batch_release(batch);
+	while (rte_ring_sc_dequeue(engine->rings[0][0], (void **)&batch) == 0) {
+		if (held->n == HELD_BATCHES) {
+			batch_release(held->batch[held->first++ % HELD_BATCHES]);
+			held->n--;
+		}
+		held->batch[(held->first + held->n++) % HELD_BATCHES] = batch;
+	}
+	for (; held->n > keep; held->n--)
+		batch_release(held->batch[held->first++ % HELD_BATCHES]);
 }
 
 /* Marks random identities until the table is half full, as it is in the middle of a day. */
@@ -69,48 +88,45 @@ static void fill_dedup(struct engine *engine)
 	}
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
+/* A lap is one round of the worker: up to SOURCE_BURST packets. */
 static void run_chain(struct worker *worker, const struct workload *w, struct figures *f)
 {
 	const struct worker_ledger *ledger = worker->pipeline->ledger;
-	double ns_per_cycle = 1e9 / (double)rte_get_tsc_hz();
-	double segment[SEGMENTS];
-	uint64_t done = 0;
+	const struct worker_stream_counts *counts = &ledger->stream[0];
+	uint64_t cycles[STAGE_COUNT] = {0};
+	uint64_t start_ns = meter_now_ns(), start_cycles = rte_rdtsc();
+	struct held held = {0};
+	double ns_per_cycle;
 
-	for (uint32_t s = 0; s < SEGMENTS; s++) {
-		uint64_t until = (uint64_t)w->n_events * (s + 1) / SEGMENTS;
-		uint64_t start = rte_rdtsc(), before = done;
+	while (counts->received < w->n_events && !worker_ended(worker)) {
+		struct worker_counts before = ledger->worker;
+		uint64_t received = counts->received;
 
-		while (done < until && !worker_ended(worker)) {
-			(void)worker_round(worker);
-			drain(worker->engine);
-			done = ledger->stream[0].received;
-		}
-		segment[s] = (double)(rte_rdtsc() - start) * ns_per_cycle / (double)(done - before);
+		meter_start(&f->chain);
+		(void)worker_round(worker);
+		drain(worker->engine, &held, HELD_BATCHES);
+		if (!meter_stop(&f->chain, counts->received - received))
+			continue;
+		for (int s = 0; s < STAGE_COUNT; s++)
+			cycles[s] += ledger->worker.stage_cycles[s] - before.stage_cycles[s];
 	}
+	ns_per_cycle = (double)(meter_now_ns() - start_ns) / (double)(rte_rdtsc() - start_cycles);
 	(void)pipeline_hand_over(worker->pipeline, true);
-	drain(worker->engine);
-	qsort(segment, SEGMENTS, sizeof(segment[0]), compare_doubles);
-	f->chain_ns = (segment[SEGMENTS / 2 - 1] + segment[SEGMENTS / 2]) / 2;
-	f->events = ledger->stream[0].received;
-	f->duplicates = ledger->stream[0].duplicate;
-	f->output_bytes = ledger->stream[0].enriched_bytes;
-	f->input_bytes = ledger->stream[0].received_bytes;
+	drain(worker->engine, &held, 0);
+	f->events = counts->received;
+	f->duplicates = counts->duplicate;
+	f->output_bytes = counts->enriched_bytes;
+	f->input_bytes = counts->received_bytes;
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (reason_info((enum reason)r)->class == REASON_CLASS_DEAD_LETTER)
-			f->dead_letters += ledger->stream[0].reasons[r];
+			f->dead_letters += counts->reasons[r];
 	for (size_t j = 0; j < CONFIG_MAX_ENRICH; j++) {
-		f->hits += ledger->stream[0].hits[j];
-		f->misses += ledger->stream[0].misses[j];
+		f->lookups[j] = counts->hits[j] + counts->misses[j];
+		f->hits += counts->hits[j];
+		f->misses += counts->misses[j];
 	}
 	for (int s = 0; s < STAGE_COUNT; s++)
-		f->stage_ns[s] = (double)ledger->worker.stage_cycles[s] * ns_per_cycle / (double)f->events;
+		f->stage_ns[s] = (double)cycles[s] * ns_per_cycle / (double)f->chain.events;
 }
 
 static int load_dimensions(struct engine *engine, const struct options *o, struct error *err)
@@ -149,12 +165,16 @@ static int compare_stages(const struct engine *engine, const struct workload *w,
 	const char *names[SCHEMA_MAX_FIELDS];
 	const struct schema *schema = engine->schemas[0];
 	uint32_t n = w->n_events < REFERENCE_EVENTS ? w->n_events : REFERENCE_EVENTS;
-	const uint32_t tables[] = {(uint32_t)o->products, (uint32_t)o->users, (uint32_t)o->places};
+	const uint64_t tables[] = {o->products, o->users, o->places};
+	struct reference_join joins[3];
 
 	for (int s = 0; s < STAGE_COUNT; s++)
 		rows[s] = (struct comparison){.name = stage_name((enum stage)s), .ns = f->stage_ns[s]};
 	if (!o->references)
 		return 0;
+	for (int j = 0; j < 3; j++)
+		joins[j] =
+		    (struct reference_join){(uint32_t)tables[j], (double)f->lookups[j] / (double)f->events};
 	for (uint16_t i = 0; i < schema->n_fields; i++)
 		names[i] = schema->fields[i].name;
 	rows[STAGE_FRAME].reference = "rte_raw_cksum";
@@ -165,20 +185,24 @@ static int compare_stages(const struct engine *engine, const struct workload *w,
 	rows[STAGE_VALIDATE].reference_ns = reference_hyperscan(schema, w, n, err);
 	rows[STAGE_DEDUP].reference = "rte_hash lookup + add";
 	rows[STAGE_DEDUP].reference_ns = reference_rte_hash_dedup(o->dedup_slots, n, err);
-	rows[STAGE_ENRICH].reference = "rte_hash bulk lookup x3";
-	rows[STAGE_ENRICH].reference_ns = reference_rte_hash_join(tables, 3, n, err);
+	rows[STAGE_ENRICH].reference = "rte_hash bulk lookup";
+	rows[STAGE_ENRICH].reference_ns = reference_rte_hash_join(joins, 3, n, err);
 	rows[STAGE_EMIT].reference = "memcpy of raw + enriched";
-	rows[STAGE_EMIT].reference_ns = reference_memcpy(w, (f->output_bytes + f->input_bytes) / f->events);
+	rows[STAGE_EMIT].reference_ns =
+	    reference_memcpy(w, (f->output_bytes + f->input_bytes) / f->events, HELD_BATCHES + 1);
 	for (int s = 0; s < STAGE_COUNT; s++)
 		if (rows[s].reference != NULL && rows[s].reference_ns < 0)
 			return error_prefix(err, -EIO, "reference for %s", rows[s].name);
 	return 0;
 }
 
-static void print(const struct figures *f, const struct comparison *rows)
+static void print(const struct figures *f, const struct comparison *rows, const struct machine *machine,
+    const struct options *o)
 {
-	double sum = 0;
+	double chain_ns = meter_mean(&f->chain), sum = 0;
 
+	(void)printf("%s; %s; load average %.1f of %ld CPUs\n", machine->cpu, machine->isa, machine->load,
+	    machine->n_cpus);
 	(void)printf("%-10s %10s   %-28s %10s %7s\n", "stage", "ns/event", "reference", "ns/event", "ratio");
 	for (int s = 0; s < STAGE_COUNT; s++) {
 		(void)printf("%-10s %10.1f", rows[s].name, rows[s].ns);
@@ -188,27 +212,39 @@ static void print(const struct figures *f, const struct comparison *rows)
 		(void)putchar('\n');
 		sum += rows[s].ns;
 	}
-	(void)printf("%-10s %10.1f   (sum of stages %.1f)\n", "chain", f->chain_ns, sum);
-	(void)printf("events/s per core %.0f\n", 1e9 / f->chain_ns);
+	(void)printf("%-10s %10.1f   (sum of stages %.1f)\n", "chain", chain_ns, sum);
+	(void)printf("events/s per core %.0f\n", 1e9 / chain_ns);
 	(void)printf("events %llu, duplicates %llu, dead letters %llu, join hits %llu, misses %llu, in %.0f "
 	             "B/event, out %.0f B/event, dedup load %.2f\n",
 	    (unsigned long long)f->events, (unsigned long long)f->duplicates,
 	    (unsigned long long)f->dead_letters, (unsigned long long)f->hits, (unsigned long long)f->misses,
 	    (double)f->input_bytes / (double)f->events, (double)f->output_bytes / (double)f->events,
 	    f->dedup_load);
+	(void)printf("keys: %s, from %llu products, %llu users, %llu places; dedup table of %u slots\n",
+	    o->zipf == 0 ? "uniform" : "Zipf", (unsigned long long)o->products, (unsigned long long)o->users,
+	    (unsigned long long)o->places, o->dedup_slots);
+	(void)printf("left out: %.1f %% of the events, in rounds during which the CPU was taken away\n",
+	    100 * (double)f->chain.left_out / (double)f->events);
 }
 
-static int write_json(
-    const char *path, const struct figures *f, const struct comparison *rows, struct error *err)
+static int write_json(const char *path, const struct figures *f, const struct comparison *rows,
+    const struct machine *machine, const struct options *o, struct error *err)
 {
 	json_t *stages = json_object();
-	json_t *root =
-	    json_pack("{s:{s:{s:f, s:f}}, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}}", "chain", "json",
-	        "events_per_s_per_core", 1e9 / f->chain_ns, "ns_per_event", f->chain_ns, "stages", stages,
-	        "workload", "events", (json_int_t)f->events, "duplicates", (json_int_t)f->duplicates,
-	        "dead_letters", (json_int_t)f->dead_letters, "join_hits", (json_int_t)f->hits, "join_misses",
-	        (json_int_t)f->misses, "bytes_in", (double)f->input_bytes / (double)f->events, "bytes_out",
-	        (double)f->output_bytes / (double)f->events, "dedup_load", f->dedup_load);
+	double chain_ns = meter_mean(&f->chain);
+	json_t *chain = json_pack("{s:{s:f, s:f, s:f}}", "json", "events_per_s_per_core", 1e9 / chain_ns,
+	    "ns_per_event", chain_ns, "left_out", (double)f->chain.left_out / (double)f->events);
+	json_t *workload = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}",
+	    "events", (json_int_t)f->events, "duplicates", (json_int_t)f->duplicates, "dead_letters",
+	    (json_int_t)f->dead_letters, "join_hits", (json_int_t)f->hits, "join_misses",
+	    (json_int_t)f->misses, "bytes_in", (double)f->input_bytes / (double)f->events, "bytes_out",
+	    (double)f->output_bytes / (double)f->events, "dedup_load", f->dedup_load, "zipf", o->zipf,
+	    "dedup_slots", (json_int_t)o->dedup_slots, "products", (json_int_t)o->products, "users",
+	    (json_int_t)o->users, "places", (json_int_t)o->places);
+	json_t *host = json_pack("{s:s, s:s, s:I, s:f}", "cpu", machine->cpu, "isa", machine->isa, "cpus",
+	    (json_int_t)machine->n_cpus, "load_average", machine->load);
+	json_t *root = json_pack(
+	    "{s:o, s:o, s:o, s:o}", "chain", chain, "stages", stages, "workload", workload, "machine", host);
 	int ret;
 
 	for (int s = 0; s < STAGE_COUNT; s++) {
@@ -227,7 +263,7 @@ static int write_json(
 
 static int start_eal(const struct options *o, struct error *err)
 {
-	char *argv[] = {(char[]){"bench"}, (char[]){"--no-huge"}, (char[]){"-m"}, (char[]){"8192"},
+	char *argv[] = {(char[]){"bench"}, (char[]){"--no-huge"}, (char[]){"-m"}, (char[]){"4096"},
 	    (char[]){"--no-pci"}, (char[]){"--no-telemetry"}, (char[]){"--log-level=error"}, NULL};
 	cpu_set_t cpus;
 
@@ -257,6 +293,7 @@ static int bench(const struct options *o, struct error *err)
 	struct worker *worker = NULL;
 	struct source *source = NULL;
 	struct dedup_stats stats;
+	struct machine machine;
 	int ret;
 
 	ret = config_load(o->config, &config, err);
@@ -275,6 +312,7 @@ static int bench(const struct options *o, struct error *err)
 		                          .products = o->products,
 		                          .users = o->users,
 		                          .places = o->places,
+		                          .zipf = o->zipf,
 		                          .udp_port = config->streams[0].udp_port,
 		                          .payload_bytes = 1400},
 		    &workload, err);
@@ -296,9 +334,10 @@ static int bench(const struct options *o, struct error *err)
 	ret = compare_stages(engine, &workload, o, &figures, rows, err);
 	if (ret != 0)
 		goto out;
-	print(&figures, rows);
+	machine_read(&machine);
+	print(&figures, rows, &machine, o);
 	if (o->output != NULL)
-		ret = write_json(o->output, &figures, rows, err);
+		ret = write_json(o->output, &figures, rows, &machine, o, err);
 out:
 	worker_destroy(worker);
 	source_destroy(source);
@@ -308,9 +347,10 @@ out:
 	return ret;
 }
 
-static const char usage[] = "usage: bench --config F [--dimension NAME=FILE]... [--events N] [--dedup-slots "
-                            "N] [--products N] [--users N]\n"
-                            "             [--places N] [--cpu N] [--no-references] [--output F.json]\n";
+static const char usage[] =
+    "usage: bench --config F [--dimension NAME=FILE]... [--events N] [--dedup-slots "
+    "N] [--products N] [--users N]\n"
+    "             [--places N] [--zipf S] [--cpu N] [--no-references] [--output F.json]\n";
 
 static int read_options(int argc, char **argv, struct options *o)
 {
@@ -322,6 +362,7 @@ static int read_options(int argc, char **argv, struct options *o)
 	    {"products", required_argument, NULL, 'p'},
 	    {"users", required_argument, NULL, 'u'},
 	    {"places", required_argument, NULL, 'l'},
+	    {"zipf", required_argument, NULL, 'z'},
 	    {"cpu", required_argument, NULL, 'C'},
 	    {"no-references", no_argument, NULL, 'R'},
 	    {"output", required_argument, NULL, 'o'},
@@ -366,6 +407,9 @@ static int read_options(int argc, char **argv, struct options *o)
 		case 'R':
 			o->references = false;
 			break;
+		case 'z':
+			o->zipf = strtod(optarg, NULL);
+			break;
 		case 'o':
 			o->output = optarg;
 			break;
@@ -373,7 +417,7 @@ static int read_options(int argc, char **argv, struct options *o)
 			return -EINVAL;
 		}
 	}
-	return o->config != NULL && optind == argc && o->events >= SEGMENTS ? 0 : -EINVAL;
+	return o->config != NULL && optind == argc && o->events > 0 ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)

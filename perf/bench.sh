@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # `make bench`: builds the dimensions once (they are kept in $BUILD/perf-data), then runs the chain and the references beside
-# it. EVENTS, PRODUCTS, USERS, PLACES and DEDUP_SLOTS change the size.
+# it. EVENTS, PRODUCTS, USERS, PLACES and DEDUP_SLOTS change the size, ZIPF the distribution of the keys (0: uniform).
 set -eu
 
 BUILD=${BUILD:-build}
 EVENTS=${EVENTS:-4000000}
+ZIPF=${ZIPF:-0}
 PRODUCTS=${PRODUCTS:-1000000}
 USERS=${USERS:-10000000}
 PLACES=${PLACES:-100000}
@@ -36,6 +37,6 @@ places=$(dimension places "$PLACES" place_id)
 
 "$BUILD/perf/bench" --config docs/examples/catalog.yaml --cpu "${CPU:-$(($(nproc) - 1))}" \
 	--dimension "products=$products" --dimension "users=$users" --dimension "places=$places" \
-	--events "$EVENTS" --products "$PRODUCTS" --users "$USERS" --places "$PLACES" --dedup-slots "$DEDUP_SLOTS" \
+	--events "$EVENTS" --products "$PRODUCTS" --users "$USERS" --places "$PLACES" --zipf "$ZIPF" --dedup-slots "$DEDUP_SLOTS" \
 	--output "$BUILD/bench.json"
 echo "written to $BUILD/bench.json"

@@ -2,8 +2,8 @@
 #include "reference.h"
 
 #include "batch.h"
-#include "clock.h"
 #include "json.h"
+#include "meter.h"
 
 #include <errno.h>
 #include <hs.h>
@@ -11,15 +11,11 @@
 #include <rte_hash.h>
 #include <rte_ip.h>
 #include <rte_jhash.h>
+#include <rte_prefetch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOOKUPS 32u
-
-static double elapsed_ns(uint64_t since)
-{
-	return (double)(clock_mono_ns(&system_clock) - since);
-}
 
 /* Sequence that looks random and does not repeat: keys of the hash tables. */
 static uint64_t mix(uint64_t n)
@@ -41,38 +37,52 @@ static struct key key_of(uint64_t n)
 
 double reference_checksum(const struct workload *w)
 {
-	uint64_t start = clock_mono_ns(&system_clock);
+	const uint32_t lap = METER_LAP * w->n_packets / w->n_events + 1;
+	struct meter meter = {0};
 	uint32_t sum = 0;
 
-	for (uint32_t i = 0; i < w->n_packets; i++)
-		sum += rte_raw_cksum(w->packets[i].data, w->packets[i].len);
-	/* The sum is used, so the loop stays. */
-	return sum == 0 ? -1 : elapsed_ns(start) / w->n_events;
+	for (uint32_t i = 0; i < w->n_packets; i += lap) {
+		uint32_t end = i + lap < w->n_packets ? i + lap : w->n_packets;
+
+		meter_start(&meter);
+		for (uint32_t k = i; k < end; k++)
+			sum += rte_raw_cksum(w->packets[k].data, w->packets[k].len);
+		(void)meter_stop(&meter, end - i);
+	}
+	/* The sum is used, so the loop stays. The laps counted packets. */
+	return sum == 0 ? -1 : meter_mean(&meter) * w->n_packets / w->n_events;
 }
 
-double reference_memcpy(const struct workload *w, uint64_t bytes)
+double reference_memcpy(const struct workload *w, uint64_t bytes, uint32_t buffers)
 {
-	char *to = malloc(BATCH_BYTES);
+	const size_t size = (size_t)buffers * BATCH_BYTES;
 	const char *from = w->memory.address;
+	const uint64_t step = w->event_bytes / w->n_events;
+	const uint64_t from_bytes = w->n_events * step;
+	char *to = NULL;
+	struct hugemem memory;
+	struct meter meter = {0};
 	size_t used = 0, at = 0;
-	uint64_t start;
 
-	if (to == NULL)
+	if (hugemem_alloc(size, -1, HUGEPAGES_AUTO, &memory, NULL) != 0)
 		return -1;
-	memset(to, 1, BATCH_BYTES);
-	start = clock_mono_ns(&system_clock);
-	for (uint32_t i = 0; i < w->n_events; i++) {
-		if (used + bytes > BATCH_BYTES)
-			used = 0;
-		if (at + bytes > w->memory.bytes)
-			at = 0;
-		memcpy(to + used, from + at, bytes);
-		__asm__ volatile("" : : "r"(to) : "memory");
-		used += bytes;
-		at += w->event_bytes / w->n_events;
+	to = memory.address;
+	for (uint32_t i = 0; i + METER_LAP <= w->n_events; i += METER_LAP) {
+		meter_start(&meter);
+		for (uint32_t k = 0; k < METER_LAP; k++) {
+			if (used + bytes > size)
+				used = 0;
+			if (at + bytes > from_bytes)
+				at = 0;
+			memcpy(to + used, from + at, bytes);
+			__asm__ volatile("" : : "r"(to) : "memory");
+			used += bytes;
+			at += step;
+		}
+		(void)meter_stop(&meter, METER_LAP);
 	}
-	free(to);
-	return elapsed_ns(start) / w->n_events;
+	hugemem_free(&memory);
+	return meter_mean(&meter);
 }
 
 static struct rte_hash *create_hash(const char *name, uint32_t entries, struct error *err)
@@ -95,7 +105,7 @@ static struct rte_hash *create_hash(const char *name, uint32_t entries, struct e
 double reference_rte_hash_dedup(uint32_t entries, uint32_t n, struct error *err)
 {
 	struct rte_hash *hash = create_hash("dedup", entries, err);
-	uint64_t start;
+	struct meter meter = {0};
 	double ns = -1;
 
 	if (hash == NULL)
@@ -106,7 +116,6 @@ double reference_rte_hash_dedup(uint32_t entries, uint32_t n, struct error *err)
 		if (rte_hash_add_key(hash, &key) < 0)
 			goto out;
 	}
-	start = clock_mono_ns(&system_clock);
 	for (uint32_t i = 0; i < n; i += LOOKUPS) {
 		struct key keys[LOOKUPS];
 		const void *pointers[LOOKUPS];
@@ -116,13 +125,15 @@ double reference_rte_hash_dedup(uint32_t entries, uint32_t n, struct error *err)
 			keys[k] = key_of((uint64_t)entries + i + k);
 			pointers[k] = &keys[k];
 		}
+		meter_start(&meter);
 		if (rte_hash_lookup_bulk(hash, pointers, LOOKUPS, positions) != 0)
 			goto out;
 		for (uint32_t k = 0; k < LOOKUPS; k++)
 			if (positions[k] < 0 && rte_hash_add_key(hash, &keys[k]) < 0)
 				goto out;
+		(void)meter_stop(&meter, LOOKUPS);
 	}
-	ns = elapsed_ns(start) / n;
+	ns = meter_mean(&meter);
 out:
 	if (ns < 0)
 		error_set(err, -ENOSPC, "rte_hash refused a key");
@@ -130,55 +141,67 @@ out:
 	return ns;
 }
 
-double reference_rte_hash_join(const uint32_t *rows, uint32_t joins, uint32_t n, struct error *err)
+/* Nanoseconds per lookup in a table of `rows` entries, with one read of the row. */
+static double time_join(uint32_t rows, uint32_t n, struct error *err)
 {
-	struct rte_hash *hashes[CONFIG_MAX_ENRICH] = {0};
-	uint64_t *values[CONFIG_MAX_ENRICH] = {0};
-	uint64_t start, sum = 0;
+	struct rte_hash *hash = create_hash("join", rows + rows / 2, err);
+	struct hugemem memory = {0}; /* one line a row */
+	struct meter meter = {0};
+	uint64_t sum = 0;
 	double ns = -1;
 
-	for (uint32_t j = 0; j < joins; j++) {
-		char name[16] = {'j', (char)('0' + j)};
+	if (hash == NULL || hugemem_alloc((size_t)rows * 64, -1, HUGEPAGES_AUTO, &memory, err) != 0)
+		goto out;
+	for (uint32_t i = 0; i < rows; i++) {
+		uint64_t *value = (uint64_t *)((char *)memory.address + (size_t)i * 64);
+		struct key key = key_of(i);
 
-		hashes[j] = create_hash(name, rows[j] + rows[j] / 2, err);
-		values[j] = calloc(rows[j], 64); /* one line a row */
-		if (hashes[j] == NULL || values[j] == NULL)
+		*value = i + 1;
+		if (rte_hash_add_key_data(hash, &key, value) != 0) {
+			error_set(err, -ENOSPC, "rte_hash refused a row");
 			goto out;
-		for (uint32_t i = 0; i < rows[j]; i++) {
-			struct key key = key_of(i);
-
-			values[j][(size_t)i * 8] = i;
-			if (rte_hash_add_key_data(hashes[j], &key, &values[j][(size_t)i * 8]) != 0) {
-				error_set(err, -ENOSPC, "rte_hash refused a row");
-				goto out;
-			}
 		}
 	}
-	start = clock_mono_ns(&system_clock);
 	for (uint32_t i = 0; i < n; i += LOOKUPS) {
-		for (uint32_t j = 0; j < joins; j++) {
-			struct key keys[LOOKUPS];
-			const void *pointers[LOOKUPS];
-			void *data[LOOKUPS];
-			uint64_t hits = 0;
+		struct key keys[LOOKUPS];
+		const void *pointers[LOOKUPS];
+		void *data[LOOKUPS];
+		uint64_t hits = 0;
 
-			for (uint32_t k = 0; k < LOOKUPS; k++) {
-				keys[k] = key_of(mix(i + k + j) % rows[j]);
-				pointers[k] = &keys[k];
-			}
-			(void)rte_hash_lookup_bulk_data(hashes[j], pointers, LOOKUPS, &hits, data);
-			for (uint32_t k = 0; k < LOOKUPS; k++)
-				if (hits & (UINT64_C(1) << k))
-					sum += *(const uint64_t *)data[k];
+		for (uint32_t k = 0; k < LOOKUPS; k++) {
+			keys[k] = key_of(mix(i + k) % rows);
+			pointers[k] = &keys[k];
 		}
+		meter_start(&meter);
+		(void)rte_hash_lookup_bulk_data(hash, pointers, LOOKUPS, &hits, data);
+		for (uint32_t k = 0; k < LOOKUPS; k++)
+			if (hits & (UINT64_C(1) << k))
+				rte_prefetch0(data[k]);
+		for (uint32_t k = 0; k < LOOKUPS; k++)
+			if (hits & (UINT64_C(1) << k))
+				sum += *(const uint64_t *)data[k];
+		(void)meter_stop(&meter, LOOKUPS);
 	}
-	ns = sum == 0 ? -1 : elapsed_ns(start) / n;
+	ns = sum == 0 ? -1 : meter_mean(&meter);
 out:
-	for (uint32_t j = 0; j < joins; j++) {
-		rte_hash_free(hashes[j]);
-		free(values[j]);
-	}
+	rte_hash_free(hash);
+	hugemem_free(&memory);
 	return ns;
+}
+
+double reference_rte_hash_join(
+    const struct reference_join *joins, uint32_t n_joins, uint32_t n, struct error *err)
+{
+	double sum = 0;
+
+	for (uint32_t j = 0; j < n_joins; j++) {
+		double ns = time_join(joins[j].rows, n, err);
+
+		if (ns < 0)
+			return -1;
+		sum += ns * joins[j].per_event;
+	}
+	return sum;
 }
 
 /* The regular expression that stands for a field's constraint, as a user of Hyperscan would write it. */
@@ -208,7 +231,8 @@ double reference_hyperscan(
 	char *text = malloc(1 << 16);
 	struct json_parser parser = {0};
 	struct member unknown[BURST_MAX_UNKNOWN];
-	uint64_t matches = 0, start;
+	struct meter meter = {0};
+	uint64_t matches = 0;
 	double ns = -1;
 
 	if (values == NULL || text == NULL || json_parser_init(&parser, json_best_isa(), 1 << 16) != 0)
@@ -234,16 +258,19 @@ double reference_hyperscan(
 			goto out;
 		}
 	}
-	start = clock_mono_ns(&system_clock);
-	for (uint32_t i = 0; i < n; i++)
-		for (uint16_t f = 0; f < schema->n_fields; f++) {
-			const struct value *value = &values[(size_t)i * SCHEMA_MAX_FIELDS + f];
+	for (uint32_t i = 0; i + METER_LAP <= n; i += METER_LAP) {
+		meter_start(&meter);
+		for (uint32_t k = i; k < i + METER_LAP; k++)
+			for (uint16_t f = 0; f < schema->n_fields; f++) {
+				const struct value *value = &values[(size_t)k * SCHEMA_MAX_FIELDS + f];
 
-			if (databases[f] != NULL && value->type == VALUE_STRING && !value->decoded)
-				(void)hs_scan(
-				    databases[f], value->ptr, value->len, 0, scratch, matched, &matches);
-		}
-	ns = matches == 0 ? -1 : elapsed_ns(start) / n;
+				if (databases[f] != NULL && value->type == VALUE_STRING && !value->decoded)
+					(void)hs_scan(databases[f], value->ptr, value->len, 0, scratch,
+					    matched, &matches);
+			}
+		(void)meter_stop(&meter, METER_LAP);
+	}
+	ns = matches == 0 ? -1 : meter_mean(&meter);
 out:
 	for (uint16_t f = 0; f < schema->n_fields; f++)
 		hs_free_database(databases[f]);

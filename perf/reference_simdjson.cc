@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-extern "C" {
-#include <stdint.h>
-#include <time.h>
-}
+#include "meter.h"
+
 #include <simdjson.h>
 
 #include <string_view>
@@ -12,29 +10,27 @@ struct workload_event {
 	uint32_t len;
 };
 
-static double now_ns()
-{
-	struct timespec t;
+extern "C" double reference_simdjson(
+    const struct workload_event *events, uint32_t n, const char *const *names, uint32_t n_names);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-extern "C" double reference_simdjson(const struct workload_event *events, uint32_t n, const char *const *names,
-    uint32_t n_names);
-
-/* The events lie in one large mapping with readable bytes behind each, which is the padding that simdjson asks for. */
-double reference_simdjson(const struct workload_event *events, uint32_t n, const char *const *names,
-    uint32_t n_names)
+/* The events lie in one large mapping with readable bytes behind each, which is the padding that simdjson
+ * asks for. */
+double reference_simdjson(
+    const struct workload_event *events, uint32_t n, const char *const *names, uint32_t n_names)
 {
 	simdjson::ondemand::parser parser;
 	uint64_t found = 0, bytes = 0;
-	double start = now_ns();
+	struct meter meter = {};
 
 	for (uint32_t i = 0; i < n; i++) {
+		if (i % METER_LAP == 0) {
+			if (i > 0)
+				meter_stop(&meter, METER_LAP);
+			meter_start(&meter);
+		}
 		simdjson::ondemand::document document;
-		simdjson::padded_string_view view(events[i].data, events[i].len,
-		    events[i].len + simdjson::SIMDJSON_PADDING);
+		simdjson::padded_string_view view(
+		    events[i].data, events[i].len, events[i].len + simdjson::SIMDJSON_PADDING);
 
 		if (parser.iterate(view).get(document) != simdjson::SUCCESS)
 			return -1;
@@ -66,5 +62,5 @@ double reference_simdjson(const struct workload_event *events, uint32_t n, const
 			}
 		}
 	}
-	return found > 0 && bytes > 0 ? (now_ns() - start) / n : -1;
+	return found > 0 && bytes > 0 ? meter_mean(&meter) : -1;
 }

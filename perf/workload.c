@@ -12,8 +12,9 @@
 #include <string.h>
 
 #define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
-#define EVENT_BYTES_ESTIMATE 320u /* of memory per event, headers included; more than the generator's mean \
-	                           */
+#define EVENT_BYTES_ESTIMATE                                                          \
+	320u /* of memory per event, headers included; more than the generator's mean \
+	      */
 
 /* Headers with right lengths and checksums around the payload that is already there. */
 static void write_headers(uint8_t *frame, uint32_t payload, uint16_t port, uint32_t n)
@@ -84,6 +85,7 @@ int workload_create(const struct workload_options *o, struct workload *w, struct
 	options.products = o->products;
 	options.users = o->users;
 	options.places = o->places;
+	options.zipf = o->zipf;
 	ret = gen_create(&options, &gen, err);
 	if (ret != 0)
 		return ret;
