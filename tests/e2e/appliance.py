@@ -325,13 +325,13 @@ class Load(threading.Thread):
     def __init__(self, network, feeder, lines, rate):
         super().__init__(daemon=True)
         self.network, self.feeder, self.lines, self.rate = network, feeder, lines, rate
-        self.error = None
+        self.error = self.sender = None
         self.enough = threading.Event()
         self.start()
 
     def run(self):
         try:
-            sender = Sender(self.network)
+            sender = self.sender = Sender(self.network)
             for at in range(0, len(self.lines), self.PART):
                 if self.enough.is_set():
                     break
@@ -339,6 +339,12 @@ class Load(threading.Thread):
             sender.close()
         except Exception as error:  # pylint: disable=broad-except # the test shows it
             self.error = error
+
+    def kill(self):
+        """Ends it when there is no daemon any more."""
+        self.enough.set()
+        self.sender.process.kill()
+        self.join()
 
     def finish(self):
         """Returns how many events were sent."""
