@@ -4,7 +4,7 @@
 # pipeline) also under ASan + UBSan and under TSan. Ends with the line "N passed, M failed, K skipped".
 #
 # Usage: tests/run.sh [SUITE]. SANITIZE="" leaves the sanitizers out, WERROR=true makes warnings errors,
-# NR_HUGEPAGES=N is how many 2 MB pages to have while the tests run (as root; afterwards it is as before).
+# NR_HUGEPAGES=N is how many 2 MB pages to have free for the tests (as root; afterwards it is as before).
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -28,12 +28,13 @@ restore() {
 	# Not if somebody else has changed it since.
 	[ "$(cat $knob)" != "$during" ] || echo "$before" >$knob
 }
-if [ "$(id -u)" -eq 0 ] && [ -w $knob ] && [ "$before" -lt "$pages" ]; then
-	echo "$pages" >$knob
+free=$(awk '$1 == "HugePages_Free:" {print $2}' /proc/meminfo)
+if [ "$(id -u)" -eq 0 ] && [ -w $knob ] && [ "$free" -lt "$pages" ]; then
+	echo $((before + pages - free)) >$knob
 	during=$(cat $knob)
 	trap restore EXIT
 	trap 'exit 130' INT TERM
-	[ "$during" -ge "$pages" ] || echo "tests: only $during of $pages hugepages could be had"
+	[ "$during" -ge $((before + pages - free)) ] || echo "tests: not all of $pages free hugepages could be had"
 fi
 
 # run DIR TITLE TIMEOUT-FACTOR SUITES...: one build directory's tests.
