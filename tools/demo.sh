@@ -19,8 +19,9 @@ hugepages=768 # of 2 MB, free
 start_limit_s=60
 stall_limit_s=10
 
-penstock=$PWD/$build/tools/penstock
-penstockd=$PWD/$build/controlplane/penstockd
+[[ $build = /* ]] || build=$PWD/$build
+penstock=$build/tools/penstock
+penstockd=$build/controlplane/penstockd
 example=docs/examples/catalog.yaml
 stream=catalog
 

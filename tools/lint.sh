@@ -20,7 +20,7 @@ fi
 clang-format --dry-run --Werror "${formatted[@]}" || fail "clang-format (make format mends it)"
 
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
-shellcheck -x "${scripts[@]}" || fail shellcheck
+shellcheck -x -P SCRIPTDIR "${scripts[@]}" || fail shellcheck
 
 if tools/build.sh "$dir" -Dwerror=true; then
 	# Only C files of the build: the XDP program is compiled for another machine.
