@@ -204,6 +204,15 @@ int args_parse(const struct args *args, int argc, char **argv, int *first, struc
 	return 0;
 }
 
+int args_parse_only(const struct args *args, int argc, char **argv, struct error *err)
+{
+	int first, ret = args_parse(args, argc, argv, &first, err);
+
+	if (ret == 0 && first < argc)
+		return error_set(err, -EINVAL, "unexpected word \"%s\"", argv[first]);
+	return ret;
+}
+
 const char *args_get(const struct args *args, const char *name)
 {
 	return find(args, name, strlen(name))->value;

@@ -41,6 +41,9 @@ struct args {
  */
 int args_parse(const struct args *args, int argc, char **argv, int *first, struct error *err);
 
+/* The same for a verb that takes no positional words: one is an error. */
+int args_parse_only(const struct args *args, int argc, char **argv, struct error *err);
+
 /* Text for a man page: hyphens and backslashes escaped, line breaks as spaces. */
 void args_man_text(FILE *out, const char *text);
 

@@ -198,13 +198,11 @@ static int gen_events(int argc, char **argv)
 	    "Makes events like a producer's, one per line, with a known share of trouble.", table};
 	struct event_output output;
 	struct error err;
-	int first, ret;
+	int ret;
 
-	ret = args_parse(&args, argc, argv, &first, &err);
+	ret = args_parse_only(&args, argc, argv, &err);
 	if (ret > 0)
 		return EXIT_OK;
-	if (ret == 0 && first < argc)
-		ret = error_set(&err, -EINVAL, "unexpected word \"%s\"", argv[first]);
 	if (ret == 0)
 		ret = read_event_options(&args, &output, &err);
 	if (ret != 0)
@@ -233,18 +231,16 @@ static int gen_dimension(int argc, char **argv)
 	uint64_t rows = 0, seed = 1;
 	const char *name, *out, *end;
 	struct error err;
-	int first, ret, number = -1;
+	int ret, number = -1;
 	FILE *file;
 
-	ret = args_parse(&args, argc, argv, &first, &err);
+	ret = args_parse_only(&args, argc, argv, &err);
 	if (ret > 0)
 		return EXIT_OK;
 	name = args_get(&args, "name");
 	out = args_get(&args, "out");
 	end = out != NULL ? strrchr(out, '.') : NULL;
-	if (ret == 0 && first < argc)
-		ret = error_set(&err, -EINVAL, "unexpected word \"%s\"", argv[first]);
-	else if (ret == 0 && (name == NULL || args_get(&args, "rows") == NULL))
+	if (ret == 0 && (name == NULL || args_get(&args, "rows") == NULL))
 		ret = error_set(&err, -EINVAL, "--name and --rows are needed");
 	else if (ret == 0 && (number = gen_dimension_by_name(name)) < 0)
 		ret = error_set(

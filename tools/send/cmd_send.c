@@ -185,13 +185,11 @@ int cmd_send(int argc, char **argv)
 	    table};
 	struct sender_options options;
 	struct error err;
-	int first, ret;
+	int ret;
 
-	ret = args_parse(&args, argc, argv, &first, &err);
+	ret = args_parse_only(&args, argc, argv, &err);
 	if (ret > 0)
 		return EXIT_OK;
-	if (ret == 0 && first < argc)
-		ret = error_set(&err, -EINVAL, "unexpected word \"%s\"", argv[first]);
 	if (ret == 0)
 		ret = read_options(&args, &options, &err);
 	if (ret != 0)
