@@ -4,9 +4,10 @@
  * thread unless it says otherwise.
  *
  *   sink_kafka.c      the function table, creation, description
- *   kafka_slot.c      a batch while the sink has it: which of its items are still to be produced, which
- * confirmed kafka_produce.c   hands items to librdkafka kafka_report.c    delivery reports and what follows
- * from an error kafka_group.c     record: batch: gathers the events of one partition into one record
+ *   kafka_slot.c      a batch while the sink has it: items still to produce, records confirmed
+ *   kafka_produce.c   hands items to librdkafka
+ *   kafka_report.c    delivery reports, and what follows from an error
+ *   kafka_group.c     record: batch: gathers the events of one partition into one record
  *   kafka_producer.c  the librdkafka handles, made anew after a fatal error
  *   kafka_headers.c   CloudEvents and dead letter headers
  *   kafka_embedded.c  the broker inside the process

@@ -4,6 +4,7 @@
 #include "cmd_explain.h"
 #include "dimtools/cmd_dim_build.h"
 #include "dimtools/cmd_dim_inspect.h"
+#include "dlq/cmd_dlq.h"
 #include "gen/cmd_gen.h"
 #include "send/cmd_send.h"
 
@@ -28,6 +29,8 @@ const struct command commands[] = {
     {"send", EVENTS, "send events as plain datagrams", cmd_send, false},
     {"gen events", EVENTS, "generate events", cmd_gen, true},
     {"gen dimension", EVENTS, "generate the rows of a dimension", cmd_gen, true},
+    {"dlq ls", EVENTS, "how many dead letters there are, by reason", cmd_dlq, true},
+    {"dlq show", EVENTS, "dead letters with their headers and bytes", cmd_dlq, true},
     {"explain", OFFLINE, "what each stage makes of one event", cmd_explain, false},
     {"check", OFFLINE, "check a configuration", cmd_check, false},
     {"version", OFFLINE, "the version of this program", cmd_version, false},

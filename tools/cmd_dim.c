@@ -4,6 +4,7 @@
 #include "cli_print.h"
 #include "cli_status.h"
 #include "cli_verb.h"
+#include "dimension_file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,15 +21,6 @@ static int make_path(const char *name, const char *more, char *out, size_t size,
 	if (name[0] == '\0' || snprintf(out, size, "/v1/dimensions/%s%s", name, more) >= (int)size)
 		return error_set(err, -EINVAL, "\"%.64s\" is not a dimension's name", name);
 	return 0;
-}
-
-/* "products" for "snapshots/products.dim". */
-static void name_of_file(const char *path, char *out, size_t size)
-{
-	const char *base = strrchr(path, '/');
-
-	base = base == NULL ? path : base + 1;
-	(void)snprintf(out, size, "%.*s", (int)strcspn(base, "."), base);
 }
 
 static void print_result(const json_t *result, const char *name)
@@ -63,7 +55,7 @@ static int change(const struct args *args, const char *verb, const char *method,
 int cmd_dim_push(int argc, char **argv)
 {
 	struct arg table[] = {VERB_OPTION_SOCKET,
-	    {"name", "NAME", "the dimension (default: the file's name up to its first dot)", NULL},
+	    {"name", "NAME", "the dimension (default: the name that the snapshot carries)", NULL},
 	    VERB_OPTION_JSON, VERB_OPTION_END};
 	struct args args = {"penstock dim push FILE [options]",
 	    "Loads a snapshot into the daemon and publishes it. Events see the old snapshot or the new one, "
@@ -71,14 +63,22 @@ int cmd_dim_push(int argc, char **argv)
 	    "damaged file is refused and the old snapshot stays.",
 	    table};
 	int first, rc = verb_begin(&args, "dim push", argc, argv, 1, 1, &first);
-	const char *given;
-	char name[64];
+	struct dimension_file file;
+	struct error err;
+	const char *name;
 
 	if (rc != 0)
 		return verb_exit(rc);
-	given = args_get(&args, "name");
-	name_of_file(argv[first], name, sizeof(name));
-	return change(&args, "dim push", "PUT", given == NULL ? name : given, "", argv[first]);
+	name = args_get(&args, "name");
+	if (name != NULL)
+		return change(&args, "dim push", "PUT", name, "", argv[first]);
+	if (dimension_file_open(argv[first], &file, &err) < 0) {
+		error_prefix(&err, 0, "%s", argv[first]);
+		return verb_fail("dim push", &err);
+	}
+	rc = change(&args, "dim push", "PUT", file.header.name, "", argv[first]);
+	dimension_file_close(&file);
+	return rc;
 }
 
 int cmd_dim_rollback(int argc, char **argv)

@@ -189,14 +189,14 @@ class Online(unittest.TestCase):
             path = directory + "/products.dim"
             with open(path, "w") as file:
                 file.write("rows")
-            code, out, err = run("dim", "push", path, socket=self.socket)
+            code, out, err = run("dim", "push", path, "--name", "products", socket=self.socket)
             self.assertEqual((code, out, err), (0, "products: version v8, 1,000,001 rows\n", ""))
-            self.assertEqual(json.loads(run("dim", "push", path, "--json", socket=self.socket)[1])["rows"], 1000001)
+            self.assertEqual(json.loads(run("dim", "push", path, "--name", "products", "--json", socket=self.socket)[1])["rows"], 1000001)
             code, out, err = run("dim", "push", path, "--name", "users", socket=self.socket)
             self.assertEqual((code, out, err), (1, "", 'penstock dim push: no dimension is called "users"\n'))
             with open(path, "w") as file:
                 file.write("bad")
-            code, out, err = run("dim", "push", path, socket=self.socket)
+            code, out, err = run("dim", "push", path, "--name", "products", socket=self.socket)
             self.assertEqual((code, out, err), (1, "", "penstock dim push: the checksum of the rows is wrong\n"))
             self.assertEqual(run("dim", "push", directory + "/none.dim", socket=self.socket)[0], 1)
             self.assertEqual(run("dim", "push", directory, "--name", "products", socket=self.socket)[0], 1)
