@@ -39,6 +39,8 @@ static bool run_burst(struct pipeline *p)
 	burst->text_used = 0;
 	burst->now_ms = clock_wall_ms(engine->clock);
 	burst->mono_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000);
+	/* Before the dimensions are looked up: an event that is accepted finds all that are required. */
+	p->accepting = atomic_load_explicit(&engine->accepting, memory_order_acquire);
 	enrich_begin(p->enrich, engine);
 
 	if (!fill_burst(p))
@@ -152,7 +154,7 @@ static bool add_event(struct pipeline *p, const char *data, uint32_t len)
 	                       : len + stream->plan.overhead;
 	enum reason shed = REASON_NONE;
 
-	if (unlikely(!atomic_load_explicit(&p->engine->accepting, memory_order_acquire))) {
+	if (unlikely(!p->accepting)) {
 		shed = REASON_SHED_NOT_READY;
 	} else {
 		switch (make_room(p, p->packet_stream, bound)) {

@@ -25,6 +25,7 @@ struct pipeline {
 	const char *cursor, *end;   /* rest of that packet's payload; NULL: not yet looked at */
 	uint16_t packet_stream;
 	bool packet_had_event;
+	bool accepting; /* for the whole burst */
 	bool stalled; /* a lossless source's event found no batch; tried again at the next poll */
 
 	struct burst *burst;
