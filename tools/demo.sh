@@ -172,7 +172,7 @@ send_events() {
 
 	: >"$dir/progress"
 	nsenter --net="/run/netns/$sender_ns" "$penstock" send --to "$daemon_address:9000" --file "$dir/events.ndjson" \
-		--rate "$rate" --source-ports 8 --json >"$dir/sent.json" 2>"$dir/progress" &
+		--rate "$rate" --source-ports 8 --follow "$PENSTOCK_SOCKET" --json >"$dir/sent.json" 2>"$dir/progress" &
 	sender_pid=$!
 	while read -r line; do
 		jq -e .events <<<"$line" >/dev/null 2>&1 || continue

@@ -3,6 +3,7 @@
 """The verbs of `penstock` that talk to a daemon, and `check`: output, JSON and exit status."""
 import json
 import os
+import socket as sockets
 import subprocess
 import sys
 import tempfile
@@ -183,6 +184,18 @@ class Online(unittest.TestCase):
             self.assertIn(path, err)
             self.assertEqual(run("dump", "-o", directory + "/no/such", socket=self.socket)[0], 1)
             self.assertEqual(os.listdir(directory), ["d.pstel"])
+
+    def test_send_follows_the_ledger(self):
+        # This daemon's ledger moves with every look at it.
+        with sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM) as receiver:
+            receiver.bind(("127.0.0.1", 0))
+            to = f"127.0.0.1:{receiver.getsockname()[1]}"
+            words = ("send", "--to", to, "--rate", "max", "--window", "1000", "--json")
+            code, out, err = run(*words, "--follow", self.socket, input="{}\n" * 3000)
+            self.assertEqual((code, json.loads(out)["events"]), (0, 3000), err)
+            code, out, err = run(*words, "--follow", "/nonexistent", input="{}\n")
+            self.assertEqual((code, out), (1, ""))
+            self.assertIn("no daemon answers at /nonexistent", err)
 
     def test_dimensions(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -2,6 +2,7 @@
 #include "send/cmd_send.h"
 
 #include "args/args.h"
+#include "send/follow.h"
 #include "send/lines.h"
 #include "send/sender.h"
 
@@ -17,6 +18,7 @@
 
 #define DEFAULT_RATE 100000.0
 #define DEFAULT_PAYLOAD 1400u
+#define DEFAULT_WINDOW 40000u
 
 static volatile sig_atomic_t interrupted;
 
@@ -123,8 +125,11 @@ static int read_options(const struct args *args, struct sender_options *options,
 	return 0;
 }
 
-static int send_file(const struct sender_options *options, const char *path, bool json, struct error *err)
+static int send_file(const struct args *args, struct sender_options *options, struct error *err)
 {
+	const char *path = args_get(args, "file"), *socket = args_get(args, "follow");
+	bool json = args_get(args, "json") != NULL;
+	uint64_t window = DEFAULT_WINDOW;
 	bool is_stdin = path == NULL || strcmp(path, "-") == 0;
 	struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
 	struct progress progress = {.tty = isatty(STDERR_FILENO), .json = json};
@@ -145,6 +150,11 @@ static int send_file(const struct sender_options *options, const char *path, boo
 		goto out;
 	}
 	lines_init(lines, fd);
+	ret = args_get_u64(args, "window", 1000, UINT32_MAX, &window, err);
+	if (ret == 0 && socket != NULL)
+		ret = follow_create(socket, window, &options->follow, err);
+	if (ret != 0)
+		goto out;
 	ret = sender_create(options, &sender, err);
 	if (ret != 0)
 		goto out;
@@ -156,8 +166,12 @@ static int send_file(const struct sender_options *options, const char *path, boo
 		ret = error_set(err, -ECONNREFUSED, "nobody listens at %s", options->to);
 	else if (ret != 0 && ret != -EINTR && !is_stdin)
 		error_prefix(err, ret, "%s", path);
+	if (ret == 0 && options->follow != NULL && follow_lost(options->follow) > 0)
+		ret = error_set(err, -EIO, "the daemon never received %" PRIu64 " of the events",
+		    follow_lost(options->follow));
 out:
 	sender_destroy(sender);
+	follow_destroy(options->follow);
 	if (fd >= 0 && !is_stdin)
 		close(fd);
 	free(lines);
@@ -175,6 +189,8 @@ int cmd_send(int argc, char **argv)
 	    {"per-datagram", "N", "at most N events in a datagram", NULL},
 	    {"mtu", "BYTES", "fill IP packets of that size (default: 1400 bytes of payload)", NULL},
 	    {"source-ports", "N", "send from N sockets in turn (default 1)", NULL},
+	    {"follow", "SOCKET", "wait for the daemon at this control socket when it falls behind", NULL},
+	    {"window", "N", "with --follow: events that may be sent and not settled (default 40000)", NULL},
 	    {"json", NULL, "summary and progress as JSON", NULL},
 	    {NULL, NULL, NULL, NULL},
 	};
@@ -194,7 +210,7 @@ int cmd_send(int argc, char **argv)
 		ret = read_options(&args, &options, &err);
 	if (ret != 0)
 		return args_usage_error("send", &err);
-	ret = send_file(&options, args_get(&args, "file"), args_get(&args, "json") != NULL, &err);
+	ret = send_file(&args, &options, &err);
 	if (ret == 0)
 		return EXIT_OK;
 	if (ret == -EINVAL)

@@ -210,6 +210,8 @@ static int send_batch(struct sender *sender, struct error *err)
 	if (events == 0)
 		return 0;
 	ret = wait_for_pace(sender, events, err);
+	if (ret == 0 && sender->options.follow != NULL)
+		ret = follow_wait(sender->options.follow, sender->counts.events + events, err);
 	for (uint32_t i = 0; ret == 0 && i < stride && i < sender->n; i++)
 		ret = send_by(sender, i, stride, sender->sockets[(sender->turn + i) % stride], err);
 	sender->turn = (sender->turn + sender->n) % stride;

@@ -10,6 +10,7 @@
 #define PENSTOCK_SENDER_H
 
 #include "error.h"
+#include "send/follow.h"
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -25,6 +26,7 @@ struct sender_options {
 	uint32_t payload_max;  /* bytes; 0: what fits `mtu` */
 	uint32_t mtu;          /* bytes of IP packet, where payload_max is 0 */
 	uint32_t sockets;      /* 1 to SENDER_SOCKETS_MAX */
+	struct follow *follow; /* NULL: nothing but the rate holds it back. The caller's */
 };
 
 struct sender_counts {
