@@ -44,15 +44,7 @@ int worker_run(void *argument)
 
 	rte_rcu_qsbr_thread_register(w->engine->rcu, w->id);
 	rte_rcu_qsbr_thread_online(w->engine->rcu, w->id);
-	while (!atomic_load_explicit(&w->stop, memory_order_acquire) ||
-	       (pipeline_pending(w->pipeline) && !atomic_load_explicit(&w->abandon, memory_order_acquire))) {
-		if (atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-			/* Only what is at hand. */
-			(void)pipeline_poll(w->pipeline, w->pipeline->source);
-			rte_rcu_qsbr_quiescent(w->engine->rcu, w->id);
-			(void)pipeline_hand_over(w->pipeline, false);
-			continue;
-		}
+	while (!atomic_load_explicit(&w->stop, memory_order_acquire)) {
 		if (worker_round(w)) {
 			idle = 0;
 			if (++rounds % BUSY_ROUNDS == 0)
@@ -69,6 +61,12 @@ int worker_run(void *argument)
 		/* The loop counts of an idle worker are worth showing once in a while. */
 		if (idle % (IDLE_ROUNDS * 1024) == 0)
 			pipeline_publish(w->pipeline);
+	}
+	/* What is at hand is finished, unless it waits for sinks that do not come back. */
+	while (pipeline_pending(w->pipeline) && !atomic_load_explicit(&w->abandon, memory_order_acquire)) {
+		(void)pipeline_poll(w->pipeline, w->pipeline->source);
+		rte_rcu_qsbr_quiescent(w->engine->rcu, w->id);
+		(void)pipeline_hand_over(w->pipeline, false);
 	}
 	(void)pipeline_hand_over(w->pipeline, true);
 	pipeline_publish(w->pipeline);
