@@ -77,10 +77,22 @@ static void no_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	(void)rk, (void)level, (void)facility, (void)text; /* errors arrive as events */
 }
 
+static long long message_max(const rd_kafka_conf_t *conf)
+{
+	return kafka_conf_number(conf, "message.max.bytes", 1000000);
+}
+
+uint32_t kafka_conf_dead_letter_max(const rd_kafka_conf_t *conf)
+{
+	long long limit = message_max(conf) - DEAD_LETTER_OVERHEAD;
+
+	return limit > 0 ? (uint32_t)limit : 0;
+}
+
 /* A dead letter must always fit, or its batch could never be completed. */
 static int check_sizes(const struct config *config, const rd_kafka_conf_t *conf, struct error *err)
 {
-	long long limit = kafka_conf_number(conf, "message.max.bytes", 1000000);
+	long long limit = message_max(conf);
 
 	for (size_t i = 0; i < config->n_streams; i++) {
 		const struct config_stream *stream = &config->streams[i];

@@ -16,6 +16,9 @@
  * with the property's name and librdkafka's reason, when one cannot be. */
 int kafka_conf_create(const struct config *config, rd_kafka_conf_t **out, struct error *err);
 
+/* The most bytes of key and value that a dead letter can have beside its headers. */
+uint32_t kafka_conf_dead_letter_max(const rd_kafka_conf_t *conf);
+
 /* The numeric value of a property, or `otherwise`. */
 long long kafka_conf_number(const rd_kafka_conf_t *conf, const char *name, long long otherwise);
 

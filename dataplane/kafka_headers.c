@@ -137,16 +137,16 @@ static const char *connect_stage(const char *stage)
 	return "TRANSFORMATION";
 }
 
-rd_kafka_headers_t *kafka_headers_dead_letter(
-    const struct kafka_headers *headers, const struct batch *batch, const struct batch_event *event)
+rd_kafka_headers_t *kafka_headers_dead_letter(const struct kafka_headers *headers, const struct batch *batch,
+    const struct batch_event *event, uint32_t value_len)
 {
 	const struct reason_info *info = reason_info((enum reason)event->reason);
 	bool explained = event->message_len > 0 && event->reason != REASON_RECORD_TOO_LARGE;
 	const char *message = explained ? batch->bytes + event->message : info->help;
 	size_t message_len = explained ? event->message_len : strlen(info->help);
 	const char *connect = connect_stage(info->stage);
-	char time[TIMESTAMP_TEXT_BYTES], class_name[96], task[8];
-	rd_kafka_headers_t *list = rd_kafka_headers_new(12);
+	char time[TIMESTAMP_TEXT_BYTES], class_name[96], task[8], length[16];
+	rd_kafka_headers_t *list = rd_kafka_headers_new(13);
 
 	if (list == NULL)
 		return NULL;
@@ -154,12 +154,15 @@ rd_kafka_headers_t *kafka_headers_dead_letter(
 		timestamp_write(0, time);
 	snprintf(class_name, sizeof(class_name), "penstock.%s", info->name);
 	snprintf(task, sizeof(task), "%u", batch->worker);
+	snprintf(length, sizeof(length), "%u", event->raw_len);
 	if (ADD(list, "penstock.error.stage", info->stage, strlen(info->stage)) &&
 	    ADD(list, "penstock.error.reason", info->name, strlen(info->name)) &&
 	    ADD(list, "penstock.error.message", message, message_len) &&
 	    ADD(list, "penstock.error.stream", headers->stream, strlen(headers->stream)) &&
 	    ADD(list, "penstock.error.timestamp", time, TIMESTAMP_TEXT_BYTES) &&
 	    ADD(list, "penstock.error.replays", "0", 1) &&
+	    (value_len == event->raw_len ||
+	        ADD(list, "penstock.error.length", length, strlen(length))) &&
 	    ADD(list, "__connect.errors.topic", headers->from_topic, strlen(headers->from_topic)) &&
 	    ADD(list, "__connect.errors.connector.name", "penstock", 8) &&
 	    ADD(list, "__connect.errors.task.id", task, strlen(task)) &&

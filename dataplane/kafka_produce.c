@@ -61,6 +61,15 @@ static bool has_headers(const struct sink_kafka *kafka, enum record_kind kind)
 	return kind == RECORD_DEAD_LETTER || (kind == RECORD_ENRICHED && kafka->config->kafka.headers);
 }
 
+/* Of a line longer than any event may be the dead letter holds what a message can take: it would be refused for
+ * ever, and its batch never be completed. */
+static uint32_t dead_letter_len(const struct sink_kafka *kafka, uint32_t value_len, uint32_t key_len)
+{
+	uint32_t room = kafka->dead_letter_max > key_len ? kafka->dead_letter_max - key_len : 0;
+
+	return value_len < room ? value_len : room;
+}
+
 static void produce_record(
     struct sink_kafka *kafka, struct kafka_producer *producer, struct kafka_slot *slot, uint32_t index)
 {
@@ -68,19 +77,22 @@ static void produce_record(
 	const struct record *record = &batch->records[index];
 	const struct batch_event *event = &batch->events[record->event];
 	void *opaque = kafka_opaque(slot, KAFKA_RECORD, index);
+	uint32_t value_len = record->value_len;
 	rd_kafka_headers_t *headers = NULL;
 
-	if (record->kind == RECORD_DEAD_LETTER)
-		headers = kafka_headers_dead_letter(kafka->headers[batch->stream], batch, event);
-	else if (has_headers(kafka, record->kind))
+	if (record->kind == RECORD_DEAD_LETTER) {
+		value_len = dead_letter_len(kafka, record->value_len, record->key_len);
+		headers = kafka_headers_dead_letter(kafka->headers[batch->stream], batch, event, value_len);
+	} else if (has_headers(kafka, record->kind)) {
 		headers = kafka_headers_event(kafka->headers[batch->stream], batch, event);
+	}
 	if (headers == NULL && has_headers(kafka, record->kind)) {
 		kafka_outcome(kafka, producer, opaque, RD_KAFKA_RESP_ERR__FAIL);
 		return;
 	}
 	produce_one(kafka, producer, producer->topic[batch->stream][record->kind], RD_KAFKA_PARTITION_UA,
-	    batch->bytes + record->value, record->value_len, batch->bytes + record->key, record->key_len,
-	    headers, opaque);
+	    batch->bytes + record->value, value_len, batch->bytes + record->key, record->key_len, headers,
+	    opaque);
 }
 
 static void produce_group(
@@ -106,14 +118,16 @@ static void produce_too_large(
 	const struct batch *batch = slot->batch;
 	const struct batch_event *event = &batch->events[index];
 	void *opaque = kafka_opaque(slot, KAFKA_TOO_LARGE, index);
-	rd_kafka_headers_t *headers = kafka_headers_dead_letter(kafka->headers[batch->stream], batch, event);
+	uint32_t value_len = dead_letter_len(kafka, event->raw_len, event->id_len);
+	rd_kafka_headers_t *headers =
+	    kafka_headers_dead_letter(kafka->headers[batch->stream], batch, event, value_len);
 
 	if (headers == NULL) {
 		kafka_outcome(kafka, producer, opaque, RD_KAFKA_RESP_ERR__FAIL);
 		return;
 	}
 	produce_one(kafka, producer, producer->topic[batch->stream][RECORD_DEAD_LETTER],
-	    RD_KAFKA_PARTITION_UA, batch->bytes + event->raw, event->raw_len, batch->bytes + event->id,
+	    RD_KAFKA_PARTITION_UA, batch->bytes + event->raw, value_len, batch->bytes + event->id,
 	    event->id_len, headers, opaque);
 }
 

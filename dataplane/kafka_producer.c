@@ -56,6 +56,7 @@ int kafka_producer_create(struct sink_kafka *kafka, struct kafka_producer *produ
 
 	if (rc != 0)
 		return rc;
+	kafka->dead_letter_max = kafka_conf_dead_letter_max(conf);
 	rc = set(conf, "bootstrap.servers", kafka->brokers, err);
 	if (rc == 0 && producer->alone) {
 		rc = set(conf, "batch.num.messages", "1", err);

@@ -84,6 +84,7 @@ struct sink_kafka {
 	struct sink sink;
 	const struct config *config;
 	const char *brokers;
+	uint32_t dead_letter_max;        /* bytes of key and value */
 	struct kafka_embedded *embedded; /* NULL: brokers of the user's */
 	struct kafka_producer main, alone;
 	struct kafka_headers *headers[CONFIG_MAX_STREAMS]; /* what is the same for all records of a stream */

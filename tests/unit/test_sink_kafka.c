@@ -404,6 +404,43 @@ static void too_large_events_in_batch_records(void **state)
 	a_record_too_large_becomes_a_dead_letter(&fixture);
 }
 
+static void see_cut(void *context, const rd_kafka_message_t *message)
+{
+	uint32_t *seen = context;
+
+	assert_string_equal(kafka_reader_header(message, "penstock.error.length"), "1048576");
+	assert_in_range(message->len, 900000, 999999);
+	for (size_t i = 0; i < message->len; i++)
+		assert_int_equal(((const char *)message->payload)[i], 'x');
+	++*seen;
+}
+
+/* A line that is longer than any message may be does not hold up its batch. */
+static void a_dead_letter_too_large_is_cut(void **state)
+{
+	struct fixture fixture = {0};
+	uint32_t len = 1 << 20, seen = 0;
+	struct batch *batch;
+	struct sink *sink;
+	char *brokers;
+
+	(void)state;
+	fixture_init(&fixture, 8);
+	fixture.dead_every = 1;
+	sink = start(&fixture, &brokers);
+	batch = fixture_batch(&fixture, 1);
+	memset(batch->bytes + batch->used, 'x', len);
+	batch->records[0].value = batch->events[0].raw = batch->used;
+	batch->records[0].value_len = batch->events[0].raw_len = len;
+	batch->used += len;
+	fixture_submit(sink, batch);
+	fixture_drain(&fixture, sink);
+	assert_int_equal(sink->ledger.stream[0].dead_lettered, 1);
+	assert_int_equal(kafka_reader_all(brokers, "dead", see_cut, &seen), 1);
+	assert_int_equal(seen, 1);
+	stop(&fixture, sink, brokers);
+}
+
 static void a_fatal_error_makes_a_new_producer(void **state)
 {
 	struct fixture fixture = {0};
@@ -542,6 +579,7 @@ int main(void)
 	    cmocka_unit_test(a_request_too_large_is_taken_apart),
 	    cmocka_unit_test(too_large_events),
 	    cmocka_unit_test(too_large_events_in_batch_records),
+	    cmocka_unit_test(a_dead_letter_too_large_is_cut),
 	    cmocka_unit_test(a_fatal_error_makes_a_new_producer),
 	    cmocka_unit_test(a_full_queue_is_back_pressure),
 	    cmocka_unit_test(no_broker_confirms_nothing),
