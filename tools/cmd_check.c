@@ -2,26 +2,42 @@
 #include "cli_commands.h"
 #include "cli_verb.h"
 #include "config.h"
+#include "emit.h"
+#include "kafka_conf.h"
 #include "schema.h"
 #include "validate.h"
 
 #include <stdio.h>
 
-/* Compiles what the daemon would compile: patterns, formats and the table of fields. */
+/* Compiles what the daemon would compile: patterns, formats, the table of fields and what emit writes. */
 static int check_stream(const struct config *config, const struct config_stream *stream, struct error *err)
 {
 	struct validator *validator = NULL;
 	struct schema *schema = NULL;
+	struct emit_plan plan;
 	int rc;
 
 	rc = schema_create(stream, &schema, err);
 	if (rc == 0)
 		rc = validator_create(schema, &validator, err);
+	if (rc == 0)
+		rc = emit_plan_init(&plan, schema, err);
 	validator_destroy(validator);
 	schema_destroy(schema);
 	return rc < 0
 	           ? error_prefix(err, rc, "%s:%d:1: stream \"%s\"", config->path, stream->line, stream->name)
 	           : 0;
+}
+
+static int check_kafka(const struct config *config, struct error *err)
+{
+	rd_kafka_conf_t *conf;
+	int rc = kafka_conf_create(config, &conf, err);
+
+	if (rc < 0)
+		return error_prefix(err, rc, "%s", config->path);
+	rd_kafka_conf_destroy(conf);
+	return 0;
 }
 
 static int check(const char *path, struct config **config, struct error *err)
@@ -30,7 +46,7 @@ static int check(const char *path, struct config **config, struct error *err)
 
 	for (size_t i = 0; rc == 0 && i < (*config)->n_streams; i++)
 		rc = check_stream(*config, &(*config)->streams[i], err);
-	return rc;
+	return rc == 0 && (*config)->kafka.enabled ? check_kafka(*config, err) : rc;
 }
 
 static void print_result(const char *path, const struct config *config)
