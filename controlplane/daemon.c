@@ -58,6 +58,19 @@ static void check_leaks(struct daemon *d)
 			d->leak_ticks[s]++;
 }
 
+/* Says once of each source that it has broken. */
+static void check_sources(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->n_endpoints; i++) {
+		struct endpoint *e = &d->endpoints[i];
+
+		if (e->broken || !atomic_load_explicit(&e->source->broken, memory_order_acquire))
+			continue;
+		e->broken = true;
+		log_line(LOG_ERROR, "source %s", e->source->error.text);
+	}
+}
+
 static void tick(struct daemon *d)
 {
 	uint64_t expirations;
@@ -67,6 +80,7 @@ static void tick(struct daemon *d)
 	for (uint32_t i = 0; i < d->n_ethdevs; i++)
 		if (ethdev_check(d->ethdevs[i], clock_mono_ns(d->clock), &err) != 0)
 			log_line(LOG_WARNING, "%s", err.text);
+	check_sources(d);
 	check_leaks(d);
 	update_readiness(d);
 }
@@ -124,12 +138,16 @@ static int drain(struct daemon *d, struct error *err)
 {
 	uint64_t deadline = clock_mono_ns(d->clock) + (uint64_t)d->config->control.drain_ms * 1000000;
 	struct ledger_line lines[CONFIG_MAX_STREAMS];
+	const char *missing;
+	bool ready = engine_dimensions_ready(d->engine, &missing);
 	int ret = 0;
 
 	set_state(d, DAEMON_DRAINING);
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=draining");
+	/* Without a required dimension nothing can be finished: what a file's worker holds is not received.
+	 */
 	for (uint32_t w = 0; w < d->n_launched; w++)
-		worker_stop(d->workers[w], false);
+		worker_stop(d->workers[w], !ready);
 	while (workers_running(d)) {
 		if (clock_mono_ns(d->clock) > deadline)
 			for (uint32_t w = 0; w < d->n_launched; w++)
@@ -161,6 +179,11 @@ static int drain(struct daemon *d, struct error *err)
 		error_set(err, ret,
 		    "the sinks did not take everything within control.drain: what they had not is counted as "
 		    "shed");
+	check_sources(d);
+	for (uint32_t i = 0; d->options.once && ret == 0 && i < d->n_endpoints; i++)
+		if (d->endpoints[i].broken)
+			ret = error_set(err, -EIO, "the input was not read to its end: source %s",
+			    d->endpoints[i].source->error.text);
 	return ret;
 }
 

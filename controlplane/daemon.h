@@ -29,6 +29,7 @@ struct endpoint {
 	struct ethdev *ethdev; /* NULL: not a queue of a port */
 	uint16_t worker;
 	const struct config_source *config;
+	bool broken; /* and the log says so */
 };
 
 struct daemon_options {
@@ -76,7 +77,8 @@ int daemon_start(const struct daemon_options *options, struct daemon **out, stru
 
 /* Serves until SIGTERM, SIGINT, a drain request, or (with `once`) the end of the input; then drains. 0:
  * everything that was received is durable, dead-lettered, a duplicate or counted as shed before; -ETIMEDOUT:
- * the sinks did not take everything before the drain deadline. */
+ * the sinks did not take everything before the drain deadline; with `once` -EIO: a source could not be read
+ * to its end. */
 int daemon_run(struct daemon *daemon, struct error *err);
 
 /* NULL is allowed. */

@@ -159,7 +159,7 @@ static json_t *status_sources(const struct daemon *d)
 			json_object_set_new(object, "interface", json_string(e->config->interface));
 		if (e->config->path != NULL)
 			json_object_set_new(object, "path", json_string(e->config->path));
-		if (e->source->error.text[0] != '\0')
+		if (atomic_load_explicit(&e->source->broken, memory_order_acquire))
 			json_object_set_new(object, "error", json_string(e->source->error.text));
 		/* One program per port, shown with its first queue. */
 		if (e->ethdev != NULL && (i == 0 || d->endpoints[i - 1].ethdev != e->ethdev))

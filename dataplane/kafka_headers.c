@@ -161,8 +161,7 @@ rd_kafka_headers_t *kafka_headers_dead_letter(const struct kafka_headers *header
 	    ADD(list, "penstock.error.stream", headers->stream, strlen(headers->stream)) &&
 	    ADD(list, "penstock.error.timestamp", time, TIMESTAMP_TEXT_BYTES) &&
 	    ADD(list, "penstock.error.replays", "0", 1) &&
-	    (value_len == event->raw_len ||
-	        ADD(list, "penstock.error.length", length, strlen(length))) &&
+	    (value_len == event->raw_len || ADD(list, "penstock.error.length", length, strlen(length))) &&
 	    ADD(list, "__connect.errors.topic", headers->from_topic, strlen(headers->from_topic)) &&
 	    ADD(list, "__connect.errors.connector.name", "penstock", 8) &&
 	    ADD(list, "__connect.errors.task.id", task, strlen(task)) &&

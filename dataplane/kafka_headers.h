@@ -20,7 +20,8 @@ rd_kafka_headers_t *kafka_headers_event(
     const struct kafka_headers *headers, const struct batch *batch, const struct batch_event *event);
 /* For a record of `count` events. `cloud`: with the CloudEvents headers that hold for all of them. */
 rd_kafka_headers_t *kafka_headers_group(const struct kafka_headers *headers, uint32_t count, bool cloud);
-/* `value_len` is less than the event's where the rest was cut off: penstock.error.length says then how long it was. */
+/* `value_len` is less than the event's where the rest was cut off: penstock.error.length says then how long
+ * it was. */
 rd_kafka_headers_t *kafka_headers_dead_letter(const struct kafka_headers *headers, const struct batch *batch,
     const struct batch_event *event, uint32_t value_len);
 

@@ -61,8 +61,8 @@ static bool has_headers(const struct sink_kafka *kafka, enum record_kind kind)
 	return kind == RECORD_DEAD_LETTER || (kind == RECORD_ENRICHED && kafka->config->kafka.headers);
 }
 
-/* Of a line longer than any event may be the dead letter holds what a message can take: it would be refused for
- * ever, and its batch never be completed. */
+/* Of a line longer than any event may be the dead letter holds what a message can take: it would be refused
+ * for ever, and its batch never be completed. */
 static uint32_t dead_letter_len(const struct sink_kafka *kafka, uint32_t value_len, uint32_t key_len)
 {
 	uint32_t room = kafka->dead_letter_max > key_len ? kafka->dead_letter_max - key_len : 0;

@@ -9,6 +9,7 @@
 
 #include "error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,9 +60,10 @@ struct source_ops {
 
 struct source {
 	const struct source_ops *ops;
-	char name[64]; /* "nic0/0": the configuration's name and the queue */
-	bool lossless; /* it can wait: never shed, poll later instead */
-	struct error error;
+	char name[64];       /* "nic0/0": the configuration's name and the queue */
+	bool lossless;       /* it can wait: never shed, poll later instead */
+	struct error error;  /* valid once `broken` is set */
+	_Atomic bool broken; /* worker: rw, control: ro. A poll has failed for good */
 };
 
 static inline int source_poll(struct source *source, struct packet *packets, uint32_t max)

@@ -28,6 +28,8 @@ bool worker_round(struct worker *w)
 		if (n > 0) {
 			busy = true;
 		} else if (n < 0) {
+			if (n != -ENODATA)
+				atomic_store_explicit(&source->broken, true, memory_order_release);
 			w->ended[i] = true;
 			atomic_fetch_add_explicit(&w->n_ended, 1, memory_order_release);
 		}
