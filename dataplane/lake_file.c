@@ -83,23 +83,23 @@ static int encode(struct lake_codec *codec, const char *text, size_t len, const 
  */
 static int open_directory(const char *root, const char *path, struct error *err)
 {
+	const char *rest = path;
 	char part[256];
 	int rc, fd, below;
 
 	if (mkdir(root, 0755) != 0 && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", root, strerror(errno));
 	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	while (fd >= 0 && *path != '\0') {
-		size_t len = strcspn(path, "/");
+	while (fd >= 0 && *rest != '\0') {
+		size_t len = strcspn(rest, "/");
 		bool made;
 
 		if (len >= sizeof(part)) {
 			errno = ENAMETOOLONG;
 			break;
 		}
-		memcpy(part, path, len);
+		memcpy(part, rest, len);
 		part[len] = '\0';
-		path += len + (path[len] == '/');
 		made = mkdirat(fd, part, 0755) == 0;
 		if ((!made && errno != EEXIST) || (made && fsync(fd) != 0))
 			break;
@@ -108,8 +108,9 @@ static int open_directory(const char *root, const char *path, struct error *err)
 			break;
 		close(fd);
 		fd = below;
+		rest += len + (rest[len] == '/');
 	}
-	if (fd >= 0 && *path == '\0')
+	if (fd >= 0 && *rest == '\0')
 		return fd;
 	rc = error_set(err, -errno, "%s/%s: %s", root, path, strerror(errno));
 	if (fd >= 0)

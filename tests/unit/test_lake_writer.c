@@ -3,6 +3,7 @@
 #include "lake_writer.h"
 #include "sink_fixture.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 
 struct world {
@@ -122,6 +124,42 @@ static void the_one_not_used_for_longest_makes_room(void **state)
 	end(&world);
 }
 
+/* With a file where directory `n` of the path has to be: an error that names the path, and nothing written
+ * elsewhere. */
+static void obstruct(uint32_t n)
+{
+	const struct lake_place place = {.stream = "shop", .kind = RECORD_RAW, .day = 20256};
+	static const char *const parts[] = {"shop", "raw", "2025-06-17"};
+	char path[128], expected[160];
+	struct lake_file *file;
+	struct world world;
+	struct error err;
+	FILE *obstacle;
+	int len;
+
+	begin(&world, 4);
+	len = snprintf(path, sizeof(path), "%s", world.directory);
+	for (uint32_t i = 0; i <= n; i++) {
+		assert_true(i == 0 || mkdir(path, 0755) == 0);
+		len += snprintf(path + len, sizeof(path) - (size_t)len, "/%s", parts[i]);
+	}
+	obstacle = fopen(path, "w");
+	assert_non_null(obstacle);
+	(void)fclose(obstacle);
+	assert_int_equal(lake_find(world.lake, &place, &file, &err), -ENOTDIR);
+	(void)snprintf(
+	    expected, sizeof(expected), "%s/shop/raw/2025-06-17: Not a directory", world.directory);
+	assert_string_equal(err.text, expected);
+	end(&world);
+}
+
+static void a_path_in_the_way_is_an_error(void **state)
+{
+	(void)state;
+	for (uint32_t n = 3; n-- > 0;)
+		obstruct(n);
+}
+
 static void what_was_not_committed_leaves_nothing(void **state)
 {
 	struct world world;
@@ -147,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(old_files_are_finished),
 	    cmocka_unit_test(the_one_not_used_for_longest_makes_room),
+	    cmocka_unit_test(a_path_in_the_way_is_an_error),
 	    cmocka_unit_test(what_was_not_committed_leaves_nothing),
 	};
 
