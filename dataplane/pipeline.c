@@ -300,7 +300,7 @@ static void identify(struct pipeline *p)
 			continue;
 		if (stream->schema->identity != SCHEMA_NO_FIELD)
 			identity = &burst_values(burst, i)[stream->schema->identity];
-		if (identity != NULL && identity->type != VALUE_ABSENT)
+		if (identity != NULL && identity->type != VALUE_ABSENT && identity->type != VALUE_NULL)
 			dedup_hash(stream->dedup, identity->ptr, identity->len, event->key);
 		else
 			dedup_hash(stream->dedup, event->data, event->len, event->key);

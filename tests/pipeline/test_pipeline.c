@@ -129,6 +129,25 @@ static void duplicates_are_dropped_within_the_window(void **state)
 	harness_close(&h);
 }
 
+/* Without an identity the event's bytes take its place; null is none, as it is for a required field. */
+static void events_without_an_identity_are_told_apart(void **state)
+{
+	static const char yaml[] = HEAD "streams:\n  - name: a\n    identity: id\n"
+	                                "    fields: {id: {type: string}, n: {type: integer}}\n" OUTPUT
+	                                "    dedup: {window: 10m, mode: drop, budget_mb: 1}\n";
+	struct harness h;
+
+	(void)state;
+	open_text(&h, yaml);
+	send_text(&h, "{\"n\":1}\n{\"n\":2}\n{\"id\":null,\"n\":1}\n{\"id\":null,\"n\":2}\n");
+	assert_int_equal(harness_counts(&h, 0)->duplicate, 0);
+	send_text(&h, "{\"n\":1}\n{\"id\":null,\"n\":2}\n{\"id\":\"null\"}\n");
+	assert_int_equal(harness_counts(&h, 0)->duplicate, 2);
+	assert_int_equal(h.records[RECORD_ENRICHED], 5);
+	assert_balanced(&h);
+	harness_close(&h);
+}
+
 static void duplicates_are_flagged(void **state)
 {
 	struct harness h;
@@ -324,6 +343,7 @@ int main(void)
 	    cmocka_unit_test(bytes_are_kept_as_they_came),
 	    cmocka_unit_test(joins_hit_miss_and_absent),
 	    cmocka_unit_test(duplicates_are_dropped_within_the_window),
+	    cmocka_unit_test(events_without_an_identity_are_told_apart),
 	    cmocka_unit_test(duplicates_are_flagged),
 	    cmocka_unit_test(a_refused_event_leaves_no_mark),
 	    cmocka_unit_test(unknown_fields_are_dropped),
