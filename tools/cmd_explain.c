@@ -308,7 +308,7 @@ static json_t *explain(struct engine *engine, struct worker *worker, uint16_t in
 
 	json_object_set_new(out, "stages", explain_stages(event, stream));
 	if (event->flags & EVENT_PARSED) {
-		const struct value *values = burst->values;
+		const struct value *values = burst->values, *identity = NULL;
 		char time[TIMESTAMP_TEXT_BYTES];
 
 		json_object_set_new(out, "fields", explain_fields(stream, values));
@@ -316,9 +316,9 @@ static json_t *explain(struct engine *engine, struct worker *worker, uint16_t in
 		timestamp_write(event->time_ms, time);
 		json_object_set_new(out, "event_time", json_stringn(time, 24));
 		if (stream->schema->identity != SCHEMA_NO_FIELD)
-			json_object_set_new(out, "identity",
-			    text_of(
-			        values[stream->schema->identity].ptr, values[stream->schema->identity].len));
+			identity = &values[stream->schema->identity];
+		if (identity != NULL && identity->type != VALUE_ABSENT && identity->type != VALUE_NULL)
+			json_object_set_new(out, "identity", text_of(identity->ptr, identity->len));
 		else
 			json_object_set_new(out, "identity", json_string("(all bytes of the event)"));
 		/* The daemon's key is secret and random; this one is the same function under the key of

@@ -13,6 +13,16 @@ import urllib.request
 PENSTOCK, FAKE, ROOT = sys.argv[1:4]
 
 
+SMALL = """
+node: t
+dataplane: {lcores: [0], hugepages: off}
+sources: [{name: s, type: file, path: /dev/null, stream: a}]
+sinks: {kafka: {bootstrap: embedded}}
+streams:
+  - {name: a, identity: id, fields: {id: {type: string}}, output: {raw: r, enriched: e, dead_letter: d}}
+"""
+
+
 class Daemon:
     def __enter__(self):
         self.process = subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -82,6 +92,15 @@ class Offline(unittest.TestCase):
             self.assertEqual((code, err), (1, ""))
             self.assertFalse(json.loads(out)["ok"])
         self.assertEqual(run("check", "/nonexistent")[0], 1)
+
+    def test_explain_names_the_identity(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(SMALL)
+            file.flush()
+            for event, identity in (('{"id":"x\\u0041"}', "xA"), ('{"id":null}', "(all bytes of the event)"),
+                                    ('{"n":1}', "(all bytes of the event)")):
+                code, out, err = run("explain", "--config", file.name, "--json", input=event)
+                self.assertEqual((code, json.loads(out)["identity"]), (0, identity), err)
 
     def test_no_daemon(self):
         for words in (["status"], ["top", "--once"], ["stats"], ["dump", "-o", "/dev/null"], ["drain"], ["dim", "list"],
