@@ -97,7 +97,8 @@ static int start_eal(struct daemon *d, struct error *err)
 		return ret;
 	if (!huge && d->config->dataplane.hugepages == HUGEPAGES_AUTO)
 		log_line(LOG_WARNING,
-		    "packets are not in hugepages: %u MB wanted, %llu MB of 2 MB pages are free (raise vm.nr_hugepages)",
+		    "packets are not in hugepages: %u MB wanted, %llu MB of 2 MB pages are free (raise "
+		    "vm.nr_hugepages)",
 		    d->config->dataplane.memory_mb, (unsigned long long)(eal_free_hugepage_bytes() >> 20));
 	return 0;
 }
@@ -282,12 +283,12 @@ static int start_workers(struct daemon *d, struct error *err)
 {
 	int ret = 0;
 
-	for (uint16_t w = 0; ret == 0 && w < d->engine->n_workers; w++) {
-		ret = worker_create(d->engine, w, &d->workers[w], err);
+	for (uint32_t w = 0; ret == 0 && w < d->engine->n_workers; w++) {
+		ret = worker_create(d->engine, (uint16_t)w, &d->workers[w], err);
 		if (ret != 0)
 			break;
 		d->n_workers++;
-		for (uint16_t other = 0; other < d->engine->n_workers; other++)
+		for (uint32_t other = 0; other < d->engine->n_workers; other++)
 			if (other != w &&
 			    d->config->dataplane.lcores[other].cpu == d->config->dataplane.lcores[w].cpu)
 				d->workers[w]->yields = true;

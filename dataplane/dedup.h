@@ -27,22 +27,23 @@
 struct dedup;
 
 struct dedup_stats {
-	uint64_t slots;		  /* capacity */
-	uint64_t entries;	  /* live entries, estimated from a sample of buckets */
-	double load;		  /* entries / slots */
-	uint64_t evicted;	  /* live entries overwritten since start: the budget cannot hold the window */
-	int64_t window_ms;	  /* as configured */
-	int64_t covered_ms;	  /* every identity marked within so many ms before now still is: window_ms, or the age
+	uint64_t slots;    /* capacity */
+	uint64_t entries;  /* live entries, estimated from a sample of buckets */
+	double load;       /* entries / slots */
+	uint64_t evicted;  /* live entries overwritten since start: the budget cannot hold the window */
+	int64_t window_ms; /* as configured */
+	int64_t
+	    covered_ms; /* every identity marked within so many ms before now still is: window_ms, or the age
 				   * of the youngest mark that was evicted; one window after the last eviction
 				   * it is window_ms again */
-	bool alarm;		  /* covered_ms < window_ms */
+	bool alarm;     /* covered_ms < window_ms */
 };
 
 /* A table of at most budget_bytes. `secret` is 16 random bytes. Time is in milliseconds on any clock that does not
  * go backwards (the caller passes one clock consistently). 0, -ENOMEM, or -EINVAL for a budget below 64 bytes or a
  * window outside 64 ms to 366 days. All of the budget is used, to the last 64 bytes; hugepages round the mapping up. */
-int dedup_create(uint64_t budget_bytes, int64_t window_ms, const uint8_t secret[16], int node, enum hugepages mode,
-    struct dedup **out, struct error *err);
+int dedup_create(uint64_t budget_bytes, int64_t window_ms, const uint8_t secret[16], int node,
+    enum hugepages mode, struct dedup **out, struct error *err);
 void dedup_destroy(struct dedup *dedup);
 
 /* The keyed 128-bit hash of an identity: SipHash-1-3-128. */

@@ -71,7 +71,7 @@ _Static_assert(sizeof(struct event) == 64, "one event, one cache line");
 
 struct burst {
 	uint32_t n;
-	int64_t now_ms;	 /* wall clock, read once */
+	int64_t now_ms;  /* wall clock, read once */
 	int64_t mono_ms; /* monotonic clock, read once: the dedup window must not follow a clock that steps */
 	struct event event[BURST_EVENTS];
 	/* Fields of event i: values[i * SCHEMA_MAX_FIELDS ...]. Entries past the stream's n_fields are not

@@ -12,9 +12,9 @@
 #include <stddef.h>
 
 struct hugemem {
-	void *address;	/* zeroed; aligned to 2 MB where hugepages are used, else to a page */
-	size_t bytes;	/* what was mapped: the request rounded up */
-	bool huge;	/* explicit hugepages; otherwise ordinary pages with transparent hugepages advised */
+	void *address; /* zeroed; aligned to 2 MB where hugepages are used, else to a page */
+	size_t bytes;  /* what was mapped: the request rounded up */
+	bool huge;     /* explicit hugepages; otherwise ordinary pages with transparent hugepages advised */
 };
 
 /* Maps `bytes` on NUMA node `node` (-1: anywhere). HUGEPAGES_REQUIRED fails with -ENOMEM and says how many pages

@@ -32,22 +32,24 @@ struct json_output;
 struct json_parser {
 	enum json_isa isa;
 	uint32_t max_event_bytes;
-	uint32_t *index;      /* positions of structural characters, for one event */
-	uint32_t index_size;  /* entries: max_event_bytes + a margin */
-	uint64_t *backslash;  /* bitmap of the event's backslashes */
-	bool (*parse_fast)(struct json_parser *parser, const struct schema *schema, const char *data, uint32_t len,
-	    struct json_output *out); /* NULL: scalar */
+	uint32_t *index;     /* positions of structural characters, for one event */
+	uint32_t index_size; /* entries: max_event_bytes + a margin */
+	uint64_t *backslash; /* bitmap of the event's backslashes */
+	bool (*parse_fast)(struct json_parser *parser, const struct schema *schema, const char *data,
+	    uint32_t len, struct json_output *out); /* NULL: scalar */
 };
 
 /* Where the answer goes. The caller owns all memory. */
 struct json_output {
-	struct value *values;	/* schema->n_fields entries, all written; on failure, those that were complete before it */
-	struct member *unknown; /* at least BURST_MAX_UNKNOWN entries; used when the schema drops unknown fields */
-	char *text;		/* room for decoded strings: at least the event's length */
-	uint32_t text_used;	/* out: how much of it was taken */
-	uint16_t n_unknown;	/* out: undeclared members (counted in every mode, saturating) */
-	uint32_t error_offset;	/* out, on failure */
-	int error_field;	/* out, on failure: the declared field at fault, or SCHEMA_NO_FIELD */
+	struct value *
+	    values; /* schema->n_fields entries, all written; on failure, those that were complete before it */
+	struct member
+	    *unknown; /* at least BURST_MAX_UNKNOWN entries; used when the schema drops unknown fields */
+	char *text;   /* room for decoded strings: at least the event's length */
+	uint32_t text_used;    /* out: how much of it was taken */
+	uint16_t n_unknown;    /* out: undeclared members (counted in every mode, saturating) */
+	uint32_t error_offset; /* out, on failure */
+	int error_field;       /* out, on failure: the declared field at fault, or SCHEMA_NO_FIELD */
 };
 
 /* The best ISA that this CPU can run. */
@@ -60,8 +62,8 @@ void json_parser_fini(struct json_parser *parser);
 
 /* Parses one event of `len` bytes, white space around it included; reads nothing outside data[0..len). Returns
  * REASON_NONE, or why not: a parse reason, or REASON_FIELD_UNKNOWN where the schema rejects undeclared fields. */
-enum reason json_parse(struct json_parser *parser, const struct schema *schema, const char *data, uint32_t len,
-    struct json_output *out);
+enum reason json_parse(struct json_parser *parser, const struct schema *schema, const char *data,
+    uint32_t len, struct json_output *out);
 
 /* The stage: parses every live event of the burst by schemas[event->stream]. What is left of the burst's text must
  * have room for each event's length in turn. */

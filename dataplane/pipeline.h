@@ -26,7 +26,7 @@ struct pipeline {
 	uint16_t packet_stream;
 	bool packet_had_event;
 	bool accepting; /* for the whole burst */
-	bool stalled; /* a lossless source's event found no batch; tried again at the next poll */
+	bool stalled;   /* a lossless source's event found no batch; tried again at the next poll */
 
 	struct burst *burst;
 	struct enrich *enrich;

@@ -2,7 +2,7 @@
 #include "reason.h"
 
 static const struct reason_info reasons[] = {
-#define X(suffix, class_, stage_, name_, help_)                                                              \
+#define X(suffix, class_, stage_, name_, help_) \
 	[REASON_##suffix] = {.name = name_, .stage = stage_, .help = help_, .class = REASON_CLASS_##class_},
     REASON_TABLE(X)
 #undef X

@@ -46,11 +46,11 @@ struct schema {
 	uint16_t n_fields;
 	enum unknown_fields unknown_fields;
 	uint32_t max_event_bytes;
-	int16_t identity;      /* index of a field, or SCHEMA_NO_FIELD */
-	int16_t timestamp;     /* likewise */
-	int16_t partition_key; /* likewise */
+	int16_t identity;                      /* index of a field, or SCHEMA_NO_FIELD */
+	int16_t timestamp;                     /* likewise */
+	int16_t partition_key;                 /* likewise */
 	int16_t enrich_key[CONFIG_MAX_ENRICH]; /* per join, index of the key's field */
-	uint64_t required;     /* bit i: field i is required */
+	uint64_t required;                     /* bit i: field i is required */
 	struct schema_field fields[SCHEMA_MAX_FIELDS];
 	/* Field lookup by name: a collision-free table, its multipliers found by trial. See schema_find(). */
 	uint64_t hash_multiplier[2];
@@ -82,9 +82,11 @@ static inline struct schema_key schema_key_loaded(uint64_t head, const char *nam
 }
 
 /* The table's slot of a name. */
-static inline uint32_t schema_slot(const struct schema *schema, const struct schema_key *key, const char *name)
+static inline uint32_t schema_slot(
+    const struct schema *schema, const struct schema_key *key, const char *name)
 {
-	uint64_t hash = key->head * schema->hash_multiplier[0] + (key->tail ^ key->len) * schema->hash_multiplier[1];
+	uint64_t hash =
+	    key->head * schema->hash_multiplier[0] + (key->tail ^ key->len) * schema->hash_multiplier[1];
 
 	if (__builtin_expect(schema->hash_middle, 0) && key->len > 16)
 		hash = schema_hash_middle(schema, hash, name, key->len);
@@ -96,8 +98,8 @@ static inline uint32_t schema_slot(const struct schema *schema, const struct sch
 static inline int schema_find_key(const struct schema *schema, const struct schema_key *key, const char *name)
 {
 	const struct schema_entry *entry = &schema->hash_table[schema_slot(schema, key, name)];
-	uint64_t difference = (entry->key.head ^ key->head) | (entry->key.tail ^ key->tail) |
-			      (entry->key.len ^ key->len);
+	uint64_t difference =
+	    (entry->key.head ^ key->head) | (entry->key.tail ^ key->tail) | (entry->key.len ^ key->len);
 
 	if (difference != 0)
 		return SCHEMA_NO_FIELD;

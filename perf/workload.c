@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
-#define EVENT_BYTES_ESTIMATE                                                          \
+#define EVENT_BYTES_ESTIMATE \
 	320u /* of memory per event, headers included; more than the generator's mean \
 	      */
 

@@ -22,7 +22,7 @@
 
 #define MAX_INPUT_BYTES (1u << 20)
 #define MAX_GROWTH_BYTES 4096u /* of an input, by mutation */
-#define MAX_STEPS 6u     /* mutations of one input */
+#define MAX_STEPS 6u           /* mutations of one input */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));

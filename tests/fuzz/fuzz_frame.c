@@ -55,7 +55,7 @@ static unsigned int sum(unsigned int sum, struct cursor part)
 /* The UDP packet in `ip` and the sum of its pseudo header's addresses, or a bad cursor. */
 static struct cursor ipv4(struct cursor ip, uint8_t flags, unsigned int *addresses)
 {
-	struct cursor header = {.at = ip.at, .left = 20}, fields = ip;
+	struct cursor fields = ip, header;
 	unsigned int first, total, fragment, protocol;
 
 	first = number(&fields, 1);
