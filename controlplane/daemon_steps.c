@@ -327,12 +327,23 @@ static int backend_ready(void *context, struct error *err)
 	return error_set(err, -EAGAIN, "waiting for dimension \"%s\"", missing != NULL ? missing : "?");
 }
 
+/* The upload's name says nothing to whoever sent it. */
+static void forget_path(struct error *err, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (strncmp(err->text, path, len) == 0 && strncmp(err->text + len, ": ", 2) == 0)
+		memmove(err->text, err->text + len + 2, strlen(err->text + len + 2) + 1);
+}
+
 static int backend_dim_push(
     void *context, const char *name, const char *path, json_t **result, struct error *err)
 {
 	struct daemon *d = context;
 	int ret = dimension_store_push(d->store, name, path, result, err);
 
+	if (ret != 0)
+		forget_path(err, path);
 	if (ret == 0)
 		log_line(LOG_INFO, "dimension \"%s\": version %s, %lld rows", name,
 		    json_string_value(json_object_get(*result, "version")),
