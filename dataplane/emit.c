@@ -61,6 +61,13 @@ int emit_plan_init(struct emit_plan *plan, const struct schema *schema, struct e
 		return error_set(err, -EINVAL,
 		    "line %d: stream \"%s\" has neither a raw nor an enriched output", stream->line,
 		    stream->name);
+	/* A batch that is empty must take any event: emit asks no further. */
+	if (emit_bound(plan, schema->max_event_bytes, (uint32_t)stream->n_enrich * DIMENSION_MAX_ROW) >
+	    BATCH_BYTES)
+		return error_set(err, -EINVAL,
+		    "line %d: stream \"%s\": events of %u bytes with %zu joins do not fit a batch of %u "
+		    "bytes",
+		    stream->line, stream->name, schema->max_event_bytes, stream->n_enrich, BATCH_BYTES);
 	plan->lake_partition = SCHEMA_NO_FIELD;
 	if (stream->lake_partition != NULL)
 		plan->lake_partition = (int16_t)schema_find(

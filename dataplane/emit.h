@@ -32,7 +32,7 @@ struct emit_plan {
 	int16_t lake_partition; /* field by which files are partitioned, or SCHEMA_NO_FIELD */
 };
 
-/* 0; -EINVAL when a name is too long. */
+/* 0; -EINVAL when a name is too long, or the largest event with the largest rows would not fit a batch. */
 int emit_plan_init(struct emit_plan *plan, const struct schema *schema, struct error *err);
 
 /* The most bytes of a batch that an event of `len` bytes can take, if its rows are `row_bytes` together. */

@@ -2,6 +2,7 @@
 /* The whole chain over memory sources: what each policy does to the records and to the ledger. */
 #include "harness.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -337,6 +338,68 @@ static void borders(void **state)
 	free(text);
 }
 
+#define LARGEST_EVENT 262144u
+#define LARGEST_ROW 65000u
+
+/* As many bytes as an event can take: eight long rows, and a long identity with an escape that is also the
+ * partition key and the lake's. catch_batches() sees whether a batch has taken more than it can. */
+static void the_largest_events_fit(void **state)
+{
+	static const char head[] =
+	    "node: t\ndataplane: {lcores: [1]}\n"
+	    "sources: [{name: s, type: file, path: /dev/null, stream: a}]\n"
+	    "sinks: {files: {directory: lake}}\ndimensions: {products: {required: false}}\n"
+	    "streams:\n  - name: a\n    identity: id\n    partition_key: id\n"
+	    "    max_event_bytes: 262144\n    lake_partition: id\n    dedup: {mode: off}\n"
+	    "    fields: {id: {type: string}, p: {type: string}}\n" OUTPUT "    enrich:\n";
+	static const char tail[] = "\",\"p\":\"1\"}\n";
+	char *event = malloc(LARGEST_EVENT + 2), *row = malloc(LARGEST_ROW + 32), yaml[2048];
+	struct packet packets[16];
+	struct harness h;
+	int len;
+
+	(void)state;
+	len = snprintf(yaml, sizeof(yaml), "%s", head);
+	for (int j = 0; j < CONFIG_MAX_ENRICH; j++)
+		len += snprintf(yaml + len, sizeof(yaml) - (size_t)len,
+		    "      - {dimension: products, key: p, as: row%d, on_miss: emit}\n", j);
+	memset(event, 'x', LARGEST_EVENT);
+	memcpy(event, "{\"id\":\"\\n", 9);
+	strcpy(event + LARGEST_EVENT + 1 - (sizeof(tail) - 1), tail);
+	len = sprintf(row, "{\"p\":\"1\",\"v\":\"");
+	memset(row + len, 'y', LARGEST_ROW);
+	strcpy(row + len + LARGEST_ROW, "\"}\n");
+	for (size_t i = 0; i < 16; i++)
+		packets[i] = (struct packet){.kind = PACKET_PAYLOAD, .data = event, .len = LARGEST_EVENT + 1};
+	open_text(&h, yaml);
+	harness_dimension(&h, "products", "v1", "p", row);
+	harness_run(&h, packets, 16);
+	assert_int_equal(h.records[RECORD_ENRICHED], 16);
+	assert_true(harness_record(&h, RECORD_ENRICHED, 0)->value_len > LARGEST_EVENT + 8 * LARGEST_ROW);
+	assert_int_equal(
+	    strlen(harness_record(&h, RECORD_ENRICHED, 0)->key), LARGEST_EVENT - 7 - sizeof(tail) + 1);
+	assert_balanced(&h);
+	harness_close(&h);
+	free(event);
+	free(row);
+}
+
+/* What the configuration allows fits; should it ever allow more, the daemon does not start. */
+static void events_beyond_a_batch_are_refused(void **state)
+{
+	struct config_stream stream = {
+	    .name = (char *)"a", .line = 7, .topic_raw = (char *)"r", .max_event_bytes = BATCH_BYTES / 4};
+	struct schema *schema;
+	struct emit_plan plan;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(schema_create(&stream, &schema, &err), 0);
+	assert_int_equal(emit_plan_init(&plan, schema, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "line 7: stream \"a\": events of 524288 bytes"));
+	schema_destroy(schema);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +412,8 @@ int main(void)
 	    cmocka_unit_test(unknown_fields_are_dropped),
 	    cmocka_unit_test(dead_letters_keep_the_original_bytes),
 	    cmocka_unit_test(large_events_are_refused_whole),
+	    cmocka_unit_test(the_largest_events_fit),
+	    cmocka_unit_test(events_beyond_a_batch_are_refused),
 	    cmocka_unit_test(back_pressure),
 	    cmocka_unit_test(nothing_is_accepted_before_required_dimensions),
 	    cmocka_unit_test(borders),
