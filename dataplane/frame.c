@@ -12,9 +12,6 @@
 #define IPV4_HEADER 20u
 #define IPV6_HEADER 40u
 #define UDP_HEADER 8u
-#define PREFETCH_AHEAD 6u
-#define PREFETCH_BYTES 1536u
-#define CACHE_LINE 64u
 
 enum ethertype {
 	ETHERTYPE_IPV4 = 0x0800,
@@ -200,26 +197,6 @@ enum reason frame_parse(const struct packet *packet, const struct frame_ports *p
 	    .source_address_len = ip.address_len,
 	};
 	return REASON_NONE;
-}
-
-static inline void prefetch(const struct packet *packet)
-{
-	uint32_t bytes = packet->len < PREFETCH_BYTES ? packet->len : PREFETCH_BYTES;
-
-	for (uint32_t i = 0; i < bytes; i += CACHE_LINE)
-		__builtin_prefetch(packet->data + i);
-}
-
-void frame_burst(const struct packet *packets, uint32_t n, const struct frame_ports *ports, struct frame *out,
-    uint8_t *reasons)
-{
-	for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
-		prefetch(&packets[i]);
-	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			prefetch(&packets[i + PREFETCH_AHEAD]);
-		reasons[i] = (uint8_t)frame_parse(&packets[i], ports, &out[i]);
-	}
 }
 
 void frame_ports_init(struct frame_ports *ports)

@@ -50,8 +50,4 @@ int frame_ports_add(struct frame_ports *ports, uint16_t udp_port, uint16_t strea
  * through; a payload without a byte is REASON_FRAME_EMPTY in both kinds. */
 enum reason frame_parse(const struct packet *packet, const struct frame_ports *ports, struct frame *out);
 
-/* frame_parse() for a burst, with the packets prefetched ahead; reasons[i] is an enum reason. */
-void frame_burst(const struct packet *packets, uint32_t n, const struct frame_ports *ports, struct frame *out,
-    uint8_t *reasons);
-
 #endif

@@ -412,38 +412,6 @@ static void payload_packets(void **state)
 	assert_int_equal(frame_parse(&packet, &ports, &frame), REASON_FRAME_EMPTY);
 }
 
-static void bursts_agree_with_single_frames(void **state)
-{
-	static uint8_t bytes[SOURCE_BURST][512];
-	struct packet packets[SOURCE_BURST];
-	struct frame frames[SOURCE_BURST], frame;
-	uint8_t reasons[SOURCE_BURST + 1];
-	unsigned int seed = 1;
-
-	(void)state;
-	for (uint32_t round = 0; round < 200; round++) {
-		uint32_t n = (uint32_t)rand_r(&seed) % (SOURCE_BURST + 1);
-
-		for (uint32_t i = 0; i < n; i++) {
-			struct frame_spec spec = plain(rand_r(&seed) % 2 == 0 ? 4 : 6);
-
-			spec.vlan_tags = rand_r(&seed) % 4;
-			packets[i] = (struct packet){.data = (const char *)bytes[i],
-			    .len = (uint32_t)build_frame(&spec, bytes[i]).len};
-			bytes[i][(uint32_t)rand_r(&seed) % packets[i].len] ^= (uint8_t)(rand_r(&seed) % 4);
-		}
-		reasons[n] = 0xee;
-		frame_burst(packets, n, &ports, frames, reasons);
-		assert_int_equal(reasons[n], 0xee);
-		for (uint32_t i = 0; i < n; i++) {
-			assert_int_equal(reasons[i], frame_parse(&packets[i], &ports, &frame));
-			if (reasons[i] == REASON_NONE)
-				assert_memory_equal(
-				    &frames[i], &frame, offsetof(struct frame, source_address_len));
-		}
-	}
-}
-
 /* Mutated frames: no read outside (the guard page and the sanitizers see it), and a payload inside the frame.
  */
 static void random_mutations(void **state)
@@ -507,7 +475,6 @@ int main(void)
 	    cmocka_unit_test(udp_header),
 	    cmocka_unit_test(checksum_of_all_ones),
 	    cmocka_unit_test(payload_packets),
-	    cmocka_unit_test(bursts_agree_with_single_frames),
 	    cmocka_unit_test(random_mutations),
 	    cmocka_unit_test(port_table),
 	};

@@ -67,8 +67,7 @@ static void *work(void *context)
 {
 	struct worker *worker = context;
 	struct packet packets[SOURCE_BURST];
-	struct frame frames[SOURCE_BURST];
-	uint8_t reasons[SOURCE_BURST];
+	struct frame frame;
 
 	while (!worker->stop) {
 		for (uint32_t s = 0; s < worker->n; s++) {
@@ -76,12 +75,12 @@ static void *work(void *context)
 
 			if (n <= 0)
 				continue;
-			frame_burst(packets, (uint32_t)n, &ports, frames, reasons);
 			for (int i = 0; i < n; i++) {
 				uint32_t sequence = MAX_SEQUENCE;
 
-				if (reasons[i] == REASON_NONE && frames[i].len >= sizeof(sequence))
-					memcpy(&sequence, frames[i].payload, sizeof(sequence));
+				if (frame_parse(&packets[i], &ports, &frame) == REASON_NONE &&
+				    frame.len >= sizeof(sequence))
+					memcpy(&sequence, frame.payload, sizeof(sequence));
 				if (sequence < MAX_SEQUENCE) {
 					worker->times[sequence]++;
 					worker->by_source[s]++;
