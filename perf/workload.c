@@ -86,6 +86,8 @@ int workload_create(const struct workload_options *o, struct workload *w, struct
 	options.users = o->users;
 	options.places = o->places;
 	options.zipf = o->zipf;
+	options.duplicates = o->duplicates;
+	options.malformed = o->malformed;
 	ret = gen_create(&options, &gen, err);
 	if (ret != 0)
 		return ret;

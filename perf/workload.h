@@ -31,6 +31,7 @@ struct workload_options {
 	uint64_t seed;
 	uint64_t products, users, places; /* rows of the dimensions that the keys are drawn from */
 	double zipf; /* exponent of their distribution; 0: uniform, which is the hardest for the caches */
+	double duplicates, malformed; /* shares */
 	uint16_t udp_port;
 	uint32_t payload_bytes; /* per datagram at most */
 };
