@@ -281,7 +281,7 @@ int control_server_create(
 	if (rc < 0)
 		goto err;
 	server->bound = true;
-	/* The socket is the lock on the state directory: now nobody else uploads there. */
+	/* The caller has the directory to itself: what lies there is of a run that has ended. */
 	upload_clean(server->upload_directory);
 	rc = start_listener(&server->listeners[LISTENER_UNIX], server, fd, false, err);
 	if (rc == 0 && server->http_host != NULL) {

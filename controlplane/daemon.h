@@ -34,7 +34,7 @@ struct endpoint {
 
 struct daemon_options {
 	const char *config_path;
-	bool once; /* drain and exit at the end of all file sources */
+	bool once; /* drain and exit at the end of the sources, which must all be files */
 };
 
 struct daemon {

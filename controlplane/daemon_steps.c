@@ -29,7 +29,16 @@
 
 static int start_config(struct daemon *d, struct error *err)
 {
-	return config_load(d->options.config_path, &d->config, err);
+	int ret = config_load(d->options.config_path, &d->config, err);
+
+	for (size_t i = 0; ret == 0 && d->options.once && i < d->config->n_sources; i++)
+		if (d->config->sources[i].type != SOURCE_FILE)
+			ret =
+			    error_set(err, -EINVAL, "--once: the source \"%s\" has no end: it is not a file",
+			        d->config->sources[i].name);
+	if (ret != 0)
+		config_free(d->config);
+	return ret;
 }
 
 static void stop_config(struct daemon *d)

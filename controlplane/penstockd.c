@@ -16,7 +16,7 @@ static const char usage[] =
     "receiving, finish, flush, exit 0.\n"
     "\n"
     "  --config F   the configuration, YAML (penstock check F says whether it is right)\n"
-    "  --once       drain and exit at the end of the input, when all sources are files\n"
+    "  --once       drain and exit at the end of the input; all sources must be files\n"
     "  --version    print the version\n"
     "  --help       print this\n"
     "\n"

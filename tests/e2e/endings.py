@@ -17,26 +17,29 @@ DRAIN_S = 3600  # far beyond the deadline: who waits for it fails
 CONFIG = """
 control: {{state: {directory}/state, socket: {directory}/socket, drain: {drain}s}}
 dataplane: {{lcores: [{cpu}], hugepages: off, memory_mb: 64}}
-sources: [{{name: input, type: file, path: "{path}", stream: s}}]
+sources: [{source}]
 sinks: {{{sink}}}
 dimensions: {{products: {{required: {required}}}}}
 streams:
   - name: s
+    udp_port: 9000
     fields: {{p: {{type: string}}}}
     dedup: {{mode: off}}
     output: {{raw: raw, enriched: enriched, dead_letter: dead}}
 """
+FILE = '{{name: input, type: file, path: "{path}", stream: s}}'
 EMBEDDED = 'kafka: {bootstrap: embedded}'
 
 
 class Ended:
     """A daemon, from its start to its end."""
 
-    def __init__(self, path, sink=EMBEDDED, required='false', terminate_at=None):
+    def __init__(self, path, source=None, sink=EMBEDDED, required='false', terminate_at=None):
         with tempfile.TemporaryDirectory() as directory:
             config = Path(directory, 'penstock.yaml')
             cpu = f'"1@{max(os.sched_getaffinity(0))}"'
-            config.write_text(CONFIG.format(directory=directory, drain=DRAIN_S, cpu=cpu, path=path, sink=sink,
+            config.write_text(CONFIG.format(directory=directory, drain=DRAIN_S, cpu=cpu, sink=sink,
+                                            source=source or FILE.format(path=path),
                                             required=required))
             self.check = command(PENSTOCK, 'check', config, check=False)
             with subprocess.Popen([PENSTOCKD, '--config', config, '--once'], stderr=subprocess.PIPE, text=True) as daemon:
@@ -76,6 +79,10 @@ def main():
         test.check('an input that breaks is a failure with the reason',
                    ended.status == 1 and 'source input: read: Input/output error' in ended.log.split('\n')[-2],
                    ended.log[-600:])
+
+        ended = Ended('', source='{name: nic0, type: ethdev, device: net_null0}')
+        test.check('--once with a port, which never ends, is refused',
+                   ended.status == 1 and 'nic0' in ended.log.split('\n')[-2], ended.log[-600:])
 
         ended = Ended(events.name, sink='kafka: {bootstrap: embedded, properties: {enable.idempotence: "false"}}')
         test.check('penstock check refuses a property that the daemon refuses',
