@@ -4,8 +4,9 @@
  *
  *     fuzz_x [--mutate N] [--seed S] FILE|DIRECTORY...
  *
- * Prints "N inputs, M mutations" and exits 0 if nothing aborted. When the entry point crashes or aborts, the
- * input is left in the working directory as crash-<seed>-<number>.
+ * Prints "N inputs, M mutations", and what the entry point counted if it counts, and exits 0 if nothing
+ * aborted. When the entry point crashes or aborts, the input is left in the working directory as
+ * crash-<seed>-<number>.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,6 +27,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
+
+/* An entry point that counts what became of its inputs has this: prints it; false if it is not all `inputs`.
+ */
+bool fuzz_report(uint64_t inputs) __attribute__((weak));
 
 struct input {
 	char *path;
@@ -285,6 +290,8 @@ int main(int argc, char **argv)
 	ok = ok && run_mutations(&corpus, mutations, seed);
 	if (ok)
 		(void)printf("%zu inputs, %" PRIu64 " mutations\n", corpus.n, mutations);
+	if (ok && fuzz_report != NULL)
+		ok = fuzz_report(corpus.n + mutations);
 out:
 	for (size_t n = 0; n < corpus.n; n++) {
 		free(corpus.input[n].path);

@@ -6,11 +6,20 @@
 #include "dimension.h"
 #include "../dim_image.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+bool fuzz_report(uint64_t inputs);
+
+/* What became of the inputs as they were, and of those whose checksums could be put right. */
+static struct {
+	uint64_t accepted, refused;
+} counts[2];
 
 static void give_up(const char *what)
 {
@@ -45,7 +54,7 @@ static void look_up_all(const struct dimension *dimension)
 		give_up("the rows are not those that were counted");
 }
 
-static void load(const uint8_t *data, size_t size)
+static void load(const uint8_t *data, size_t size, bool sealed)
 {
 	struct dimension *dimension;
 	struct error err = {""};
@@ -55,10 +64,16 @@ static void load(const uint8_t *data, size_t size)
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		give_up("no file in memory");
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (dimension_load(path, -1, HUGEPAGES_OFF, &dimension, &err) == 0)
+	if (dimension_load(path, -1, HUGEPAGES_OFF, &dimension, &err) == 0) {
 		look_up_all(dimension);
-	else if (err.text[0] == '\0' || dimension != NULL)
-		give_up("a refusal without a reason");
+		counts[sealed].accepted++;
+	} else {
+		/* The place is the file, the cause is what follows. */
+		if (dimension != NULL || strncmp(err.text, path, strlen(path)) != 0 ||
+		    strlen(err.text) <= strlen(path) + 2)
+			give_up("a refusal without a reason");
+		counts[sealed].refused++;
+	}
 	dimension_free(dimension);
 	(void)close(fd);
 }
@@ -68,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dim_image image = {0};
 	uint8_t *copy;
 
-	load(data, size);
+	load(data, size, false);
 	if (size < sizeof(struct dimension_preamble))
 		return 0;
 	copy = malloc(size);
@@ -78,8 +93,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (dim_image_open(&image, copy, size)) {
 		(void)dim_image_seal(&image);
 		dimension_header_free(&image.header);
-		load(copy, size);
+		load(copy, size, true);
 	}
 	free(copy);
 	return 0;
+}
+
+bool fuzz_report(uint64_t inputs)
+{
+	(void)printf("snapshots: %llu, accepted %llu, refused %llu; with right checksums accepted %llu, "
+	             "refused %llu\n",
+	    (unsigned long long)inputs, (unsigned long long)counts[0].accepted,
+	    (unsigned long long)counts[0].refused, (unsigned long long)counts[1].accepted,
+	    (unsigned long long)counts[1].refused);
+	return counts[0].accepted + counts[0].refused == inputs && counts[0].refused > 0 &&
+	       counts[1].accepted > 0 && counts[1].refused > 0;
 }
