@@ -80,7 +80,7 @@ int listen_unix(const char *path, struct listen_file *file, struct error *err)
 	/* Nobody can connect before listen(), so there is no moment with a wider mode. */
 	bound = bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 	if (!bound || chmod(path, 0660) < 0 || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0) {
-		rc = error_set(err, -errno, "cannot listen at %s: %s", address.sun_path, strerror(errno));
+		rc = error_set(err, -errno, "cannot listen at %s: %s", path, strerror(errno));
 		if (bound)
 			(void)unlink(path);
 		(void)close(fd);

@@ -277,7 +277,7 @@ int ethdev_open(const struct config_source *config, const struct ethdev_options 
 		endpoint->patience_ns = ETHDEV_STALL_NS;
 		endpoint->source.ops = &ethdev_ops;
 		(void)snprintf(
-		    endpoint->source.name, sizeof(endpoint->source.name), "%s/%u", ethdev->name, q);
+		    endpoint->source.name, sizeof(endpoint->source.name), "%.55s/%u", config->name, q);
 	}
 	rc = af_xdp ? open_af_xdp(ethdev, err) : open_port(ethdev, err);
 	/* The caller's array: it was only needed to fill the program's map. */
