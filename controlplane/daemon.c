@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -93,6 +94,22 @@ static bool input_ended(const struct daemon *d)
 	return true;
 }
 
+/* Whether the signal asks for the end. */
+static bool take_signal(const struct daemon *d)
+{
+	struct signalfd_siginfo info;
+
+	if (read(d->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return false;
+	if (info.ssi_signo == SIGHUP) {
+		log_line(
+		    LOG_WARNING, "%s: ignored, a configuration is read at start only", strsignal(SIGHUP));
+		return false;
+	}
+	log_line(LOG_INFO, "%s: draining", strsignal((int)info.ssi_signo));
+	return true;
+}
+
 /* Waits for events of the control plane for at most timeout_ms and serves them. Returns whether the loop
  * should end. */
 static bool serve(struct daemon *d, int timeout_ms)
@@ -108,11 +125,7 @@ static bool serve(struct daemon *d, int timeout_ms)
 
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == d->signal_fd) {
-			struct signalfd_siginfo info;
-
-			if (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-				log_line(LOG_INFO, "%s: draining", strsignal((int)info.ssi_signo));
-			stop = true;
+			stop = take_signal(d) || stop;
 		} else if (events[i].data.fd == d->timer_fd) {
 			tick(d);
 		}

@@ -47,7 +47,7 @@ struct daemon {
 	uint32_t steps_done;
 
 	int lock_fd;   /* the state directory's lock: one daemon at a time */
-	int signal_fd; /* SIGTERM, SIGINT */
+	int signal_fd; /* SIGTERM, SIGINT, SIGHUP */
 	int timer_fd;  /* every 50 ms: port checks, readiness, alarms */
 	int epoll_fd;
 

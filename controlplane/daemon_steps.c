@@ -55,6 +55,7 @@ static int start_signals(struct daemon *d, struct error *err)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return error_set(err, -errno, "sigprocmask: %s", strerror(errno));
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -166,17 +166,24 @@ static int write_current(struct slot *slot, unsigned int number, struct error *e
 	return 0;
 }
 
-/* Old snapshots go, oldest first; the current one and what lies after it stays. */
-static void prune(struct slot *slot)
+static void remove_file(struct slot *slot, size_t i)
 {
-	while (slot->n_files > KEPT_FILES && slot->files[0].number != slot->current) {
-		char path[PATH_MAX];
+	char path[PATH_MAX];
 
-		path_of(slot, slot->files[0].file, path);
-		(void)unlink(path);
-		slot->n_files--;
-		memmove(&slot->files[0], &slot->files[1], slot->n_files * sizeof(slot->files[0]));
-	}
+	path_of(slot, slot->files[i].file, path);
+	(void)unlink(path);
+	slot->n_files--;
+	memmove(&slot->files[i], &slot->files[i + 1], (slot->n_files - i) * sizeof(slot->files[0]));
+}
+
+/* After a push: what had been rolled back from is not gone back to, and of the rest the oldest go. */
+static void prune(struct slot *slot, unsigned int replaced)
+{
+	for (size_t i = slot->n_files; i-- > 0;)
+		if (slot->files[i].number > replaced && slot->files[i].number != slot->current)
+			remove_file(slot, i);
+	while (slot->n_files > KEPT_FILES)
+		remove_file(slot, 0);
 }
 
 static json_t *describe(const struct dimension_store *store, uint16_t index)
@@ -328,6 +335,7 @@ int dimension_store_push(
 	struct stored_file *file;
 	struct slot *slot;
 	char target[PATH_MAX], name_text[sizeof(file->file)];
+	unsigned int replaced;
 	int ret;
 
 	if (index < 0)
@@ -355,6 +363,7 @@ int dimension_store_push(
 	if (ret != 0)
 		goto err;
 	slot->n_files++;
+	replaced = slot->current;
 	ret = write_current(slot, file->number, err);
 	if (ret != 0) {
 		slot->n_files--;
@@ -362,7 +371,7 @@ int dimension_store_push(
 		goto err;
 	}
 	publish(store, (uint16_t)index, dimension);
-	prune(slot);
+	prune(slot, replaced);
 	*result = describe(store, (uint16_t)index);
 	return 0;
 err:

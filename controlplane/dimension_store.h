@@ -31,7 +31,8 @@ void dimension_store_close(struct dimension_store *store);
 int dimension_store_push(
     struct dimension_store *store, const char *name, const char *path, json_t **result, struct error *err);
 
-/* Makes the snapshot before the current one current again. -ENOENT when there is none. */
+/* Makes the snapshot that the current one had replaced current again. -ENOENT when there is none. A later push removes the
+ * snapshots that were rolled back from: nothing goes back to them. */
 int dimension_store_rollback(
     struct dimension_store *store, const char *name, json_t **result, struct error *err);
 

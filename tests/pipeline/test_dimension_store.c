@@ -147,8 +147,12 @@ static void rollback_goes_back_and_forth(void **state)
 	restart(f);
 	assert_joins_with(f, "v1");
 	assert_int_equal(dimension_store_rollback(f->store, "products", &result, &err), -ENOENT);
+	/* v2 was taken back: going back from v3 must not bring it again. */
 	assert_int_equal(push(f, "v3", &err), 0);
 	assert_joins_with(f, "v3");
+	assert_int_equal(dimension_store_rollback(f->store, "products", &result, &err), 0);
+	json_decref(result);
+	assert_joins_with(f, "v1");
 }
 
 static void damage_changes_nothing(void **state)
