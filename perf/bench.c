@@ -29,6 +29,7 @@
 #define BATCHES 64u
 #define HELD_BATCHES \
 	16u /* with the sink at any time, as a Kafka producer that lingers for 20 ms holds them */
+_Static_assert(HELD_BATCHES + 2 <= BATCHES, "one to fill, one on its way");
 #define REFERENCE_EVENTS 500000u
 
 struct options {

@@ -150,7 +150,8 @@ static double time_join(uint32_t rows, uint32_t n, struct error *err)
 	uint64_t sum = 0;
 	double ns = -1;
 
-	if (hash == NULL || rows == 0 || hugemem_alloc((size_t)rows * 64, -1, HUGEPAGES_AUTO, &memory, err) != 0)
+	if (hash == NULL || rows == 0 ||
+	    hugemem_alloc((size_t)rows * 64, -1, HUGEPAGES_AUTO, &memory, err) != 0)
 		goto out;
 	for (uint32_t i = 0; i < rows; i++) {
 		uint64_t *value = (uint64_t *)((char *)memory.address + (size_t)i * 64);
