@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define BURST_EVENTS 64u
+/* Values from one event to the next: an odd number of cache lines, so that a burst spreads over all sets of the L1 cache. */
+#define BURST_STRIDE (SCHEMA_MAX_FIELDS + 4u)
 #define BURST_MAX_UNKNOWN 256u /* undeclared members recorded per event, where the stream drops them */
 
 enum value_type {
@@ -74,9 +76,9 @@ struct burst {
 	int64_t now_ms;  /* wall clock, read once */
 	int64_t mono_ms; /* monotonic clock, read once: the dedup window must not follow a clock that steps */
 	struct event event[BURST_EVENTS];
-	/* Fields of event i: values[i * SCHEMA_MAX_FIELDS ...]. Entries past the stream's n_fields are not
+	/* Fields of event i: values[i * BURST_STRIDE ...]. Entries past the stream's n_fields are not
 	 * touched. */
-	struct value values[BURST_EVENTS * SCHEMA_MAX_FIELDS];
+	struct value values[BURST_EVENTS * BURST_STRIDE];
 	/* Undeclared members of event i: unknown[i * BURST_MAX_UNKNOWN ...]; filled when the stream drops
 	 * them. */
 	struct member *unknown;
@@ -88,7 +90,7 @@ struct burst {
 
 static inline struct value *burst_values(struct burst *burst, uint32_t i)
 {
-	return &burst->values[(size_t)i * SCHEMA_MAX_FIELDS];
+	return &burst->values[(size_t)i * BURST_STRIDE];
 }
 
 static inline struct member *burst_unknown(struct burst *burst, uint32_t i)
