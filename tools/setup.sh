@@ -47,7 +47,9 @@ if ! command -v dpkg-query >/dev/null; then
 	exit 1
 fi
 
-installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null | sed -n 's/^installed //p')
+# dpkg-query fails when it does not know one of them, which is what a fresh machine is like.
+installed=$({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null || true; } |
+	sed -n 's/^installed //p')
 missing=()
 for package in "${packages[@]}"; do
 	grep -qxF "$package" <<<"$installed" || missing+=("$package")
