@@ -6,8 +6,8 @@
 # of its own, because what it keeps is not the daemon's.
 #
 # A line every 10 s, a sample every second. The minute after WARMUP seconds (60: until pools and caches are full) is
-# set beside the last one; what is in flight comes and goes within seconds, so means are compared. Exit status: 0; 1 if the resident memory grew by more than 2 %, if buffers are missing at the
-# end, or if the ledger does not balance. BUILD says where the programs are. Needs jq.
+# set beside the last one; what is in flight comes and goes within seconds, so medians are compared. Exit status: 0; 1 if
+# the resident memory grew by more than 2 %, if buffers are missing at the end, or if the ledger does not balance. BUILD says where the programs are. Needs jq.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tests/e2e/netns.sh
@@ -134,20 +134,24 @@ while [ $((SECONDS - start)) -lt $((warmup_s + minutes * 60)) ]; do
 done
 say "received $received events"
 
-# The means of the first and the last minute, or half of a shorter run.
+# The medians of the first and the last minute, or half of a shorter run.
 awk -F '\t' '
-	{ time[NR] = $1; rss[NR] = $2; mbufs[NR] = $3; batches[NR] = $4 }
-	function mean(of, from, to,    i, sum, n) {
-		for (i = 1; i <= NR; i++)
-			if (time[i] >= from && time[i] <= to) { sum += of[i]; n++ }
-		return sum / n
+	{ time[NR] = $1 + 0; rss[NR] = $2 + 0; mbufs[NR] = $3 + 0; batches[NR] = $4 + 0 }
+	function median(of, from, to,    i, j, n, sorted) {
+		n = 0
+		for (i = 1; i <= NR; i++) {
+			if (time[i] < from || time[i] > to) continue
+			for (j = n++; j > 0 && sorted[j] > of[i]; j--) sorted[j + 1] = sorted[j]
+			sorted[j + 1] = of[i]
+		}
+		return sorted[int((n + 1) / 2)]
 	}
 	END {
 		if (NR < 2) { print "soak: too short to compare anything"; exit 1 }
 		width = time[NR] - time[1] < 120 ? (time[NR] - time[1]) / 2 : 60
 		a = time[1]; b = a + width; d = time[NR]; c = d - width
-		first = mean(rss, a, b); last = mean(rss, c, d)
+		first = median(rss, a, b); last = median(rss, c, d)
 		printf "rss_mb first=%.1f last=%.1f mbufs_free first=%.0f last=%.0f batches_free first=%.1f last=%.1f\n", \
-			first, last, mean(mbufs, a, b), mean(mbufs, c, d), mean(batches, a, b), mean(batches, c, d)
+			first, last, median(mbufs, a, b), median(mbufs, c, d), median(batches, a, b), median(batches, c, d)
 		exit last > first * 1.02
 	}' "$samples"
