@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "clock.h"
+#include "kafka_embedded.h"
 #include "kafka_partition.h"
 #include "kafka_reader.h"
 #include "sink_fixture.h"
@@ -64,6 +66,26 @@ static void stop(struct fixture *fixture, struct sink *sink, char *brokers)
 	sink->ops->close(sink);
 	fixture_fini(fixture);
 	free(brokers);
+}
+
+/* Polls until the sink's last error contains `part`. */
+static void wait_for_error(struct sink *sink, const char *part)
+{
+	uint64_t deadline_ns = clock_mono_ns(&system_clock) + FIXTURE_WAIT_NS;
+	bool said = false;
+
+	while (!said) {
+		json_t *description;
+		const char *error;
+
+		if (clock_mono_ns(&system_clock) > deadline_ns)
+			fail_msg("the sink never said \"%s\"", part);
+		sink->ops->poll(sink, 1);
+		description = describe(sink);
+		error = json_string_value(json_object_get(description, "last_error"));
+		said = error != NULL && strstr(error, part) != NULL;
+		json_decref(description);
+	}
 }
 
 /* What was read back: how often each event was seen in a topic. */
@@ -490,8 +512,6 @@ static void no_broker_confirms_nothing(void **state)
 	struct fixture fixture = {0};
 	struct sink_ledger ledger;
 	struct sink *sink;
-	json_t *description;
-	uint64_t deadline_ns;
 
 	(void)state;
 	fixture_init(&fixture, 8);
@@ -499,12 +519,7 @@ static void no_broker_confirms_nothing(void **state)
 	sink = start(&fixture, NULL);
 	sink->published = published_create(sizeof(ledger));
 	fixture_submit_events(&fixture, sink, 3000, 1000);
-	do {
-		sink->ops->poll(sink, 1);
-		description = describe(sink);
-		deadline_ns = json_object_get(description, "last_error") != NULL;
-		json_decref(description);
-	} while (!deadline_ns);
+	wait_for_error(sink, "");
 	assert_int_equal(sink->ops->flush(sink, 0), -ETIMEDOUT);
 	published_read(sink->published, &ledger, sizeof(ledger));
 	assert_int_equal(sink->ledger.stream[0].durable, 0);
@@ -521,37 +536,34 @@ static void no_broker_confirms_nothing(void **state)
 	fixture_fini(&fixture);
 }
 
-/* A topic that is unknown at first: said so, tried again, delivered once it is there. */
+/* A topic that is unknown at first: said so, tried again, delivered once it is there. The broker is the test's
+ * own, so that the topic is unknown before the producer asks for the first time. */
 static void an_unknown_topic_is_waited_for(void **state)
 {
 	struct fixture fixture = {0};
+	struct kafka_embedded *embedded;
 	struct sink *sink;
 	char *brokers;
-	bool said = false;
+	struct error err;
 
 	(void)state;
 	fixture_init(&fixture, 8);
 	property(&fixture, "topic.metadata.propagation.max.ms", "0");
-	sink = start(&fixture, &brokers);
+	assert_int_equal(kafka_embedded_create(&fixture.config, &embedded, &err), 0);
 	rd_kafka_mock_topic_set_error(
-	    sink_kafka_cluster(sink), "enriched", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	    kafka_embedded_cluster(embedded), "enriched", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	fixture.config.kafka.bootstrap = (char *)(uintptr_t)kafka_embedded_address(embedded);
+	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 1000, 1000);
-	while (!said) {
-		json_t *description;
-		const char *error;
-
-		sink->ops->poll(sink, 1);
-		description = describe(sink);
-		error = json_string_value(json_object_get(description, "last_error"));
-		said = error != NULL && strstr(error, "topic enriched") != NULL;
-		json_decref(description);
-	}
+	wait_for_error(sink, "topic enriched");
 	assert_int_equal(sink->ledger.stream[0].durable, 0);
-	rd_kafka_mock_topic_set_error(sink_kafka_cluster(sink), "enriched", RD_KAFKA_RESP_ERR_NO_ERROR);
+	rd_kafka_mock_topic_set_error(
+	    kafka_embedded_cluster(embedded), "enriched", RD_KAFKA_RESP_ERR_NO_ERROR);
 	fixture_drain(&fixture, sink);
 	check_ledger(&fixture, sink);
 	read_back(&fixture, brokers, true, 1);
 	stop(&fixture, sink, brokers);
+	kafka_embedded_destroy(embedded);
 }
 
 static void bad_properties_are_refused(void **state)
