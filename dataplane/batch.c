@@ -19,6 +19,9 @@ struct batch_pool {
 	struct hugemem memory;
 	struct rte_ring *home; /* worker: dequeues, sink threads and worker: enqueue */
 	uint32_t count;
+	_Atomic uint32_t n_idle; /* worker: rw, others: ro */
+	struct batch *
+	    idle[]; /* worker: taken from the ring, the one used last on top: its lines may still be cached */
 };
 
 void batch_release(struct batch *batch)
@@ -64,7 +67,7 @@ int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages 
 	*out = NULL;
 	if (count == 0 || count >= RTE_RING_SZ_MASK / 2)
 		return error_set(err, -EINVAL, "a pool of %u batches", count);
-	pool = calloc(1, sizeof(*pool));
+	pool = calloc(1, sizeof(*pool) + count * sizeof(pool->idle[0]));
 	if (pool == NULL)
 		return error_set(err, -ENOMEM, "no memory for a pool of batches");
 	pool->count = count;
@@ -106,9 +109,14 @@ void batch_pool_destroy(struct batch_pool *pool)
 struct batch *batch_get(struct batch_pool *pool)
 {
 	struct batch *batch;
+	uint32_t n;
 
-	if (rte_ring_dequeue(pool->home, (void **)&batch) != 0)
+	n = atomic_load_explicit(&pool->n_idle, memory_order_relaxed);
+	n += rte_ring_dequeue_burst(pool->home, (void **)&pool->idle[n], pool->count - n, NULL);
+	if (n == 0)
 		return NULL;
+	batch = pool->idle[--n];
+	atomic_store_explicit(&pool->n_idle, n, memory_order_relaxed);
 	/* Behind the releases of all sinks. The ring orders this too, but in a way that TSan cannot follow. */
 	(void)atomic_load_explicit(&batch->refs, memory_order_acquire);
 	batch->stream = 0;
@@ -132,7 +140,7 @@ void batch_put(struct batch_pool *pool, struct batch *batch)
 
 uint32_t batch_pool_free(const struct batch_pool *pool)
 {
-	return rte_ring_count(pool->home);
+	return atomic_load_explicit(&pool->n_idle, memory_order_relaxed) + rte_ring_count(pool->home);
 }
 
 uint32_t batch_pool_size(const struct batch_pool *pool)

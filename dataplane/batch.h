@@ -89,7 +89,7 @@ int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages 
     struct error *err);
 void batch_pool_destroy(struct batch_pool *pool);
 
-/* Worker only. An empty batch, or NULL: all of them are with the sinks. */
+/* Worker only. An empty batch, the one that came back last, or NULL: all of them are with the sinks. */
 struct batch *batch_get(struct batch_pool *pool);
 
 /* Worker only: an unused batch back. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
+#include <rte_prefetch.h>
 #include <rte_ring.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,11 @@
 /* How long an open batch waits for more events. The fewer batches are free, the longer: sinks that confirm in
  * groups then get fuller batches, instead of all batches being away with a few events in each. */
 #define LINGER_NS (2u * 1000 * 1000)
+
+/* How far ahead of its use memory is asked for, and how much of it. */
+#define PREFETCH_PACKETS 4u
+#define PREFETCH_PACKET_BYTES 2048u
+#define PREFETCH_OUTPUT_BYTES 1024u /* a raw event and its enriched record */
 
 static bool fill_burst(struct pipeline *p);
 static void identify(struct pipeline *p);
@@ -197,12 +203,25 @@ static bool add_event(struct pipeline *p, const char *data, uint32_t len)
 	return true;
 }
 
+/* Packets come from memory that the core has not seen: their lines are asked for a few packets ahead. */
+static inline void prefetch_packet(const struct pipeline *p, uint32_t ahead)
+{
+	const struct packet *packet;
+
+	if (p->packet + ahead >= p->n_packets)
+		return;
+	packet = &p->packets[p->packet + ahead];
+	for (uint32_t at = 0; at < packet->len && at < PREFETCH_PACKET_BYTES; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(packet->data + at);
+}
+
 /* Finds the payload of the current packet and its stream. False: the packet is discarded and counted. */
 static bool open_packet(struct pipeline *p)
 {
 	struct frame frame;
 	enum reason reason = frame_parse(&p->packets[p->packet], p->ports, &frame);
 
+	prefetch_packet(p, PREFETCH_PACKETS);
 	if (unlikely(reason != REASON_NONE)) {
 		p->ledger->worker.frame_reasons[reason]++;
 		return false;
@@ -336,6 +355,15 @@ static void dedup(struct pipeline *p)
 	}
 }
 
+/* Stores wait for the lines that they write to: those of the next event are asked for while this one is written. */
+static inline void prefetch_output(const struct batch *batch)
+{
+	const char *next = batch->bytes + batch->used + PREFETCH_OUTPUT_BYTES;
+
+	for (uint32_t at = 0; at < PREFETCH_OUTPUT_BYTES; at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(next + at, 1);
+}
+
 static void emit(struct pipeline *p)
 {
 	struct burst *burst = p->burst;
@@ -352,6 +380,7 @@ static void emit(struct pipeline *p)
 			continue;
 		for (size_t j = 0; j < stream->config->n_enrich; j++)
 			dimensions[j] = p->enrich->dimensions[stream->join_dimension[j]];
+		prefetch_output(p->open[event->stream]);
 		counts->enriched_bytes += emit_event(p->open[event->stream], event,
 		    &(struct emit_context){
 		        .schema = stream->schema,
