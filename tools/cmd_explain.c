@@ -1,132 +1,77 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cmd_explain.h"
 
+#include "cli_verb.h"
 #include "config.h"
 #include "dimension_store.h"
 #include "engine.h"
-#include "kafka_partition.h"
-#include "timestamp.h"
+#include "explain.h"
 #include "worker.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <rte_rcu_qsbr.h>
-#include <rte_ring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_EVENT_TEXT (1u << 20)
 #define DEDUP_BYTES (1u << 20)
-
-static const char usage[] = "usage: penstock explain --config F [--stream NAME] [--dimension "
-                            "NAME=FILE.dim]... [--partitions N] [--json] < event\n"
-                            "\n"
-                            "Reads one event from standard input and shows what each stage makes of it, "
-                            "offline, with the daemon's own code.\n"
-                            "\n"
-                            "  --config F               the configuration\n"
-                            "  --stream NAME            the stream (default: the only one)\n"
-                            "  --dimension NAME=FILE    use this snapshot; without it, the one that the "
-                            "state directory holds, if any\n"
-                            "  --partitions N           partitions of the output topics (default 4)\n"
-                            "  --json                   print one JSON object\n";
 
 struct options {
 	const char *config, *stream;
 	const char *dimensions[CONFIG_MAX_DIMENSIONS]; /* NAME=FILE */
 	size_t n_dimensions;
-	int32_t partitions;
+	uint64_t partitions;
 	bool json;
 };
 
-static int read_options(int argc, char **argv, struct options *o)
+static int read_options(const struct args *args, char **argv, int first, struct options *o, struct error *err)
 {
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"stream", required_argument, NULL, 's'},
-	    {"dimension", required_argument, NULL, 'd'},
-	    {"partitions", required_argument, NULL, 'p'},
-	    {"json", no_argument, NULL, 'j'},
-	    {"help", no_argument, NULL, 'h'},
-	    {0},
-	};
-	char *end;
-	int c;
+	const char *dimension;
+	int at = 1;
 
-	*o = (struct options){.partitions = 4};
-	optind = 1;
-	while ((c = getopt_long(argc, argv, "c:s:d:p:jh", longs, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			o->config = optarg;
-			break;
-		case 's':
-			o->stream = optarg;
-			break;
-		case 'd':
-			if (o->n_dimensions == CONFIG_MAX_DIMENSIONS || strchr(optarg, '=') == NULL) {
-				(void)fprintf(stderr,
-				    "penstock explain: --dimension takes NAME=FILE, at most %d times\n",
-				    CONFIG_MAX_DIMENSIONS);
-				return 2;
-			}
-			o->dimensions[o->n_dimensions++] = optarg;
-			break;
-		case 'p':
-			o->partitions = (int32_t)strtol(optarg, &end, 10);
-			if (*end != '\0' || o->partitions < 1) {
-				(void)fprintf(
-				    stderr, "penstock explain: --partitions takes a number above 0\n");
-				return 2;
-			}
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'h':
-			(void)fputs(usage, stdout);
-			return -1;
-		default:
-			(void)fputs(usage, stderr);
-			return 2;
-		}
+	*o = (struct options){.config = args_get(args, "config"),
+	    .stream = args_get(args, "stream"),
+	    .partitions = 4,
+	    .json = args_get(args, "json") != NULL};
+	if (o->config == NULL)
+		return error_set(err, -EINVAL, "--config FILE is needed");
+	while ((dimension = args_next(args, "dimension", argv, first, &at)) != NULL) {
+		if (o->n_dimensions == CONFIG_MAX_DIMENSIONS || strchr(dimension, '=') == NULL)
+			return error_set(err, -EINVAL, "--dimension takes NAME=FILE, at most %d times",
+			    CONFIG_MAX_DIMENSIONS);
+		o->dimensions[o->n_dimensions++] = dimension;
 	}
-	if (o->config == NULL || optind != argc) {
-		(void)fputs(usage, stderr);
-		return 2;
-	}
-	return 0;
+	return args_get_u64(args, "partitions", 1, INT32_MAX, &o->partitions, err);
 }
 
-/* Everything from standard input, without the line end. NULL when it is empty or too long. */
-static char *read_event(uint32_t *len)
+/* The one line of standard input, without its end. */
+static int read_event(char **out, uint32_t *len, struct error *err)
 {
 	char *text = malloc(MAX_EVENT_TEXT + 1);
+	const char *wrong = NULL;
 	size_t n;
 
 	if (text == NULL)
-		return NULL;
+		return error_set(err, -ENOMEM, "no memory for the event");
 	n = fread(text, 1, MAX_EVENT_TEXT + 1, stdin);
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
 		n--;
-	if (n == 0 || n > MAX_EVENT_TEXT) {
-		(void)fprintf(stderr, "penstock explain: standard input %s\n",
-		    n == 0 ? "holds no event" : "is longer than 1 MiB");
+	if (n == 0)
+		wrong = "holds no event";
+	else if (n > MAX_EVENT_TEXT)
+		wrong = "is longer than 1 MiB";
+	else if (memchr(text, '\n', n) != NULL)
+		wrong = "holds more than one line: explain takes one event";
+	if (wrong != NULL) {
 		free(text);
-		return NULL;
+		return error_set(err, -EINVAL, "standard input %s", wrong);
 	}
-	if (memchr(text, '\n', n) != NULL) {
-		(void)fprintf(stderr,
-		    "penstock explain: standard input holds more than one line: explain takes one event\n");
-		free(text);
-		return NULL;
-	}
+	*out = text;
 	*len = (uint32_t)n;
-	return text;
+	return 0;
 }
 
 static int load_dimensions(struct engine *engine, const struct options *o, struct error *err)
@@ -166,176 +111,6 @@ static int load_dimensions(struct engine *engine, const struct options *o, struc
 		(void)engine_publish(engine, d, dimension);
 	}
 	return 0;
-}
-
-static json_t *text_of(const char *bytes, size_t len)
-{
-	json_t *text = json_stringn(bytes, len);
-
-	/* Not UTF-8: say so rather than show half of it. */
-	return text != NULL ? text : json_sprintf("(%zu bytes that are not UTF-8)", len);
-}
-
-static const char *type_name(uint8_t type)
-{
-	static const char *const names[] = {
-	    [VALUE_ABSENT] = "absent",
-	    [VALUE_STRING] = "string",
-	    [VALUE_INTEGER] = "integer",
-	    [VALUE_NUMBER] = "number",
-	    [VALUE_TRUE] = "boolean",
-	    [VALUE_FALSE] = "boolean",
-	    [VALUE_NULL] = "null",
-	    [VALUE_OBJECT] = "object",
-	    [VALUE_ARRAY] = "array",
-	};
-
-	return names[type];
-}
-
-static json_t *explain_fields(const struct stream *stream, const struct value *values)
-{
-	json_t *fields = json_array();
-
-	for (uint16_t f = 0; f < stream->schema->n_fields; f++) {
-		json_t *field = json_pack(
-		    "{s:s, s:s}", "name", stream->schema->fields[f].name, "type", type_name(values[f].type));
-
-		if (values[f].type != VALUE_ABSENT)
-			json_object_set_new(field, "value", text_of(values[f].ptr, values[f].len));
-		json_array_append_new(fields, field);
-	}
-	return fields;
-}
-
-static json_t *explain_joins(
-    const struct engine *engine, const struct stream *stream, const struct join *joins)
-{
-	json_t *array = json_array();
-
-	for (size_t j = 0; j < stream->config->n_enrich; j++) {
-		const struct dimension *d = atomic_load(&engine->dimensions[stream->join_dimension[j]]);
-		const char *outcome = "hit";
-		json_t *join = json_pack("{s:s, s:s, s:s}", "dimension", stream->config->enrich[j].dimension,
-		    "key", stream->config->enrich[j].key, "as", stream->config->enrich[j].as);
-
-		if (!joins[j].wanted)
-			outcome = "no key in the event";
-		else if (d == NULL)
-			outcome = "miss: no snapshot loaded";
-		else if (joins[j].json == NULL)
-			outcome = "miss";
-		else
-			json_object_set_new(
-			    join, "row", json_loadb(joins[j].json, joins[j].json_len, 0, NULL));
-		json_object_set_new(join, "outcome", json_string(outcome));
-		if (d != NULL)
-			json_object_set_new(join, "version", json_string(d->version));
-		json_array_append_new(array, join);
-	}
-	return array;
-}
-
-static const char *topic_of(const struct config_stream *stream, uint8_t kind)
-{
-	switch ((enum record_kind)kind) {
-	case RECORD_RAW:
-		return stream->topic_raw;
-	case RECORD_ENRICHED:
-		return stream->topic_enriched;
-	default:
-		return stream->topic_dead_letter;
-	}
-}
-
-static json_t *explain_records(const struct stream *stream, const struct batch *batch, int32_t partitions)
-{
-	static const char *const kinds[RECORD_KINDS] = {
-	    [RECORD_RAW] = "raw", [RECORD_ENRICHED] = "enriched", [RECORD_DEAD_LETTER] = "dead_letter"};
-	json_t *array = json_array();
-
-	for (uint32_t r = 0; r < batch->n_records; r++) {
-		const struct record *record = &batch->records[r];
-		json_t *object = json_pack("{s:s, s:s?}", "kind", kinds[record->kind], "topic",
-		    topic_of(stream->config, record->kind));
-
-		if (record->key_len > 0) {
-			const char *key = batch->bytes + record->key;
-
-			json_object_set_new(object, "key", text_of(key, record->key_len));
-			json_object_set_new(object, "partition",
-			    json_integer(kafka_partition(key, record->key_len, partitions)));
-		}
-		json_object_set_new(
-		    object, "value", text_of(batch->bytes + record->value, record->value_len));
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
-/* What became of the event, stage by stage. Stages after the one that ended it were not reached. */
-static json_t *explain_stages(const struct event *event, const struct stream *stream)
-{
-	static const char *const stages[] = {"parse", "validate", "dedup", "enrich", "emit"};
-	const struct reason_info *info = reason_info((enum reason)event->reason);
-	json_t *array = json_array();
-	char message[EMIT_MAX_MESSAGE];
-
-	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
-		bool ended = event->reason != REASON_NONE && strcmp(info->stage, stages[i]) == 0;
-		const char *verdict = strcmp(stages[i], "dedup") == 0 && stream->dedup == NULL ? "off" : "ok";
-
-		if (ended) {
-			uint32_t len = emit_message(event, stream->schema, message, sizeof(message));
-
-			json_array_append_new(
-			    array, json_pack("{s:s, s:s, s:s, s:s%}", "stage", stages[i], "verdict",
-			               "refused", "reason", info->name, "message", message, (size_t)len));
-			break;
-		}
-		json_array_append_new(array, json_pack("{s:s, s:s}", "stage", stages[i], "verdict", verdict));
-	}
-	return array;
-}
-
-static json_t *explain(struct engine *engine, struct worker *worker, uint16_t index, const struct options *o)
-{
-	const struct stream *stream = &engine->streams[index];
-	const struct burst *burst = worker->pipeline->burst;
-	const struct event *event = &burst->event[0];
-	struct batch *batch = NULL;
-	json_t *out = json_pack("{s:s, s:i}", "stream", stream->config->name, "bytes", (int)event->len);
-
-	json_object_set_new(out, "stages", explain_stages(event, stream));
-	if (event->flags & EVENT_PARSED) {
-		const struct value *values = burst->values, *identity = NULL;
-		char time[TIMESTAMP_TEXT_BYTES];
-
-		json_object_set_new(out, "fields", explain_fields(stream, values));
-		json_object_set_new(out, "undeclared_fields", json_integer(event->n_unknown));
-		timestamp_write(event->time_ms, time);
-		json_object_set_new(out, "event_time", json_stringn(time, 24));
-		if (stream->schema->identity != SCHEMA_NO_FIELD)
-			identity = &values[stream->schema->identity];
-		if (identity != NULL && identity->type != VALUE_ABSENT && identity->type != VALUE_NULL)
-			json_object_set_new(out, "identity", text_of(identity->ptr, identity->len));
-		else
-			json_object_set_new(out, "identity", json_string("(all bytes of the event)"));
-		/* The daemon's key is secret and random; this one is the same function under the key of
-		 * zeros. */
-		json_object_set_new(out, "dedup_key",
-		    json_sprintf("%016llx%016llx", (unsigned long long)event->key[0],
-		        (unsigned long long)event->key[1]));
-	}
-	if (event->reason == REASON_NONE || event->reason == REASON_DIMENSION_MISS)
-		json_object_set_new(
-		    out, "enrich", explain_joins(engine, stream, worker->pipeline->enrich->joins[0]));
-	(void)pipeline_hand_over(worker->pipeline, true);
-	if (rte_ring_dequeue(engine->rings[0][0], (void **)&batch) == 0) {
-		json_object_set_new(out, "records", explain_records(stream, batch, o->partitions));
-		batch_release(batch);
-	}
-	return out;
 }
 
 static void print_human(const json_t *out)
@@ -407,7 +182,7 @@ static int find_stream(const struct config *config, const char *name, struct err
 	return index;
 }
 
-int cmd_explain(int argc, char **argv)
+static int explain(const struct options *o, struct error *err)
 {
 	struct engine_options options = {
 	    .n_workers = 1, .n_sinks = 1, .batches_per_worker = 2, .node = -1, .clock = &system_clock};
@@ -416,39 +191,30 @@ int cmd_explain(int argc, char **argv)
 	struct worker *worker = NULL;
 	struct source *source = NULL;
 	struct packet packet = {.kind = PACKET_PAYLOAD};
-	struct error err = {{0}};
-	struct options o;
 	char *text = NULL;
 	json_t *out;
-	int code = 1, index, ret;
+	int index = 0, ret;
 
-	ret = read_options(argc, argv, &o);
-	if (ret != 0)
-		return ret < 0 ? 0 : ret;
-	ret = config_load(o.config, &config, &err);
-	if (ret != 0)
+	ret = config_load(o->config, &config, err);
+	if (ret == 0)
+		ret = index = find_stream(config, o->stream, err);
+	if (ret < 0)
 		goto out;
-	index = find_stream(config, o.stream, &err);
-	if (index < 0) {
-		ret = index;
-		goto out;
-	}
 	/* One event needs neither hugepages nor a large window. */
 	config->dataplane.hugepages = HUGEPAGES_OFF;
 	for (size_t s = 0; s < config->n_streams; s++)
 		config->streams[s].dedup_budget_bytes = DEDUP_BYTES;
-	text = read_event(&packet.len);
-	if (text == NULL)
-		goto out;
+	ret = read_event(&text, &packet.len, err);
 	packet.data = text;
 	packet.stream = (uint16_t)index;
-	ret = engine_create(config, &options, &engine, &err);
 	if (ret == 0)
-		ret = load_dimensions(engine, &o, &err);
+		ret = engine_create(config, &options, &engine, err);
 	if (ret == 0)
-		ret = source_memory_create("stdin", &packet, 1, 1, true, &source, &err);
+		ret = load_dimensions(engine, o, err);
 	if (ret == 0)
-		ret = worker_create(engine, 0, &worker, &err);
+		ret = source_memory_create("stdin", &packet, 1, 1, true, &source, err);
+	if (ret == 0)
+		ret = worker_create(engine, 0, &worker, err);
 	if (ret != 0)
 		goto out;
 	atomic_store(&engine->accepting, true);
@@ -456,26 +222,44 @@ int cmd_explain(int argc, char **argv)
 	(void)worker_add_source(worker, source);
 	(void)worker_round(worker);
 	if (worker->pipeline->burst->n == 0) {
-		(void)error_set(&err, -EINVAL, "standard input holds no event");
-		ret = -EINVAL;
+		ret = error_set(err, -EINVAL, "standard input holds no event");
 		goto out;
 	}
-	out = explain(engine, worker, (uint16_t)index, &o);
-	if (o.json) {
-		(void)json_dumpf(out, stdout, JSON_INDENT(2));
-		(void)putchar('\n');
-	} else {
+	out = explain_event(engine, worker, (uint16_t)index, (int32_t)o->partitions);
+	if (o->json)
+		verb_print_json(out);
+	else
 		print_human(out);
-	}
 	json_decref(out);
-	code = 0;
 out:
-	if (ret != 0 && code != 0)
-		(void)fprintf(stderr, "penstock explain: %s\n", err.text);
 	worker_destroy(worker);
 	source_destroy(source);
 	engine_destroy(engine);
 	config_free(config);
 	free(text);
-	return code;
+	return ret;
+}
+
+int cmd_explain(int argc, char **argv)
+{
+	struct arg table[] = {{"config", "FILE", "the configuration", NULL},
+	    {"stream", "NAME", "the stream (default: the only one)", NULL},
+	    {"dimension", "NAME=FILE...",
+	        "use this snapshot; without it, the one that the state directory holds, if any", NULL},
+	    {"partitions", "N", "partitions of the output topics (default 4)", NULL}, VERB_OPTION_JSON,
+	    VERB_OPTION_END};
+	struct args args = {"penstock explain --config FILE [options] < EVENT",
+	    "Shows what each stage makes of one event. Reads the event from standard input and works "
+	    "offline, with the "
+	    "daemon's own code.",
+	    table};
+	struct options options;
+	struct error err;
+	int first, rc = verb_begin(&args, "explain", argc, argv, 0, 0, &first);
+
+	if (rc != 0)
+		return verb_exit(rc);
+	if (read_options(&args, argv, first, &options, &err) < 0)
+		return args_usage_error("explain", &err);
+	return explain(&options, &err) < 0 ? verb_fail("explain", &err) : EXIT_OK;
 }

@@ -102,6 +102,31 @@ class Offline(unittest.TestCase):
                 code, out, err = run("explain", "--config", file.name, "--json", input=event)
                 self.assertEqual((code, json.loads(out)["identity"]), (0, identity), err)
 
+    def test_explain_reads_its_options(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(SMALL + "dimensions: {users: {}}\n")
+            file.flush()
+            command = ("explain", "--config", file.name)
+            event = '{"id":"x"}'
+            for words, text in ((["--dimension", "users"], "--dimension takes NAME=FILE, at most "),
+                                (["--dimension", "a=b", "--dimension=users"], "--dimension takes NAME=FILE, at most "),
+                                (["--partitions", "0"], '--partitions: "0" is not a whole number from 1 to '),
+                                (["--json", "--json"], "--json is given twice"),
+                                (["extra"], 'unexpected word "extra"')):
+                code, out, err = run(*command, *words, input=event)
+                self.assertEqual((code, out), (2, ""), words)
+                self.assertTrue(err.startswith(f"penstock explain: {text}"), err)
+            self.assertEqual(run("explain", input=event)[2].splitlines()[0], "penstock explain: --config FILE is needed")
+            # Each is read, not only the first or the last.
+            known, unknown = ["--dimension", "users=/nonexistent"], ["--dimension", "no=x"]
+            for words in (known + unknown, unknown + known, ["--dimension=no=x"] + known):
+                code, out, err = run(*command, *words, input=event)
+                self.assertEqual((code, out, err), (1, "", "penstock explain: --dimension no: the configuration has no such "
+                                                           "dimension\n"))
+            for event, reason in (("", "holds no event"), ("{}\n{}\n", "holds more than one line: explain takes one event"),
+                                  ("x" * (1 << 21), "is longer than 1 MiB")):
+                self.assertEqual(run(*command, input=event), (1, "", f"penstock explain: standard input {reason}\n"))
+
     def test_no_daemon(self):
         for words in (["status"], ["top", "--once"], ["stats"], ["dump", "-o", "/dev/null"], ["drain"], ["dim", "list"],
                       ["dim", "rollback", "x"]):

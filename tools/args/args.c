@@ -32,6 +32,25 @@ static struct arg *find_letter(const struct args *args, const char *word)
 	return NULL;
 }
 
+/* The option that a word names; *value is what stands behind "=", if anything does. */
+static struct arg *find_word(const struct args *args, const char *word, const char **value)
+{
+	const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
+
+	*value = equals != NULL ? equals + 1 : NULL;
+	if (word[1] != '-')
+		return find_letter(args, word);
+	return find(args, word + 2, equals != NULL ? (size_t)(equals - word - 2) : strlen(word + 2));
+}
+
+/* Whether it may be given more than once. */
+static bool repeats(const struct arg *arg)
+{
+	size_t len = arg->metavar != NULL ? strlen(arg->metavar) : 0;
+
+	return len > 3 && strcmp(arg->metavar + len - 3, "...") == 0;
+}
+
 static void print_option(FILE *out, const char *name, const char *metavar, const char *help)
 {
 	const char *letter = strchr(name, '|');
@@ -136,27 +155,25 @@ static void print_man(const struct args *args)
 /* Takes the option at argv[i]. Returns how many words it has, or -EINVAL. */
 static int take_option(const struct args *args, int argc, char **argv, int i, struct error *err)
 {
-	const char *word = argv[i], *equals = word[1] == '-' ? strchr(word, '=') : NULL;
-	struct arg *arg = word[1] != '-'
-	                      ? find_letter(args, word)
-	                      : find(args, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+	const char *value;
+	struct arg *arg = find_word(args, argv[i], &value);
 	int name_len;
 
 	if (arg == NULL)
-		return error_set(err, -EINVAL, "unknown option %s", word);
+		return error_set(err, -EINVAL, "unknown option %s", argv[i]);
 	name_len = (int)name_length(arg);
-	if (arg->value != NULL)
+	if (arg->value != NULL && !repeats(arg))
 		return error_set(err, -EINVAL, "--%.*s is given twice", name_len, arg->name);
-	if (arg->metavar == NULL && equals != NULL)
+	if (arg->metavar == NULL && value != NULL)
 		return error_set(err, -EINVAL, "--%.*s takes no value", name_len, arg->name);
 	if (arg->metavar == NULL) {
 		arg->value = "";
 		return 1;
 	}
-	if (equals == NULL && i + 1 >= argc)
+	if (value == NULL && i + 1 >= argc)
 		return error_set(err, -EINVAL, "--%.*s needs a value: %s", name_len, arg->name, arg->metavar);
-	arg->value = equals != NULL ? equals + 1 : argv[i + 1];
-	return equals != NULL ? 1 : 2;
+	arg->value = value != NULL ? value : argv[i + 1];
+	return value != NULL ? 1 : 2;
 }
 
 /* Moves `n` words at argv[i] before the `positional` ones that precede them. */
@@ -216,6 +233,23 @@ int args_parse_only(const struct args *args, int argc, char **argv, struct error
 const char *args_get(const struct args *args, const char *name)
 {
 	return find(args, name, strlen(name))->value;
+}
+
+const char *args_next(const struct args *args, const char *name, char **argv, int first, int *at)
+{
+	const struct arg *wanted = find(args, name, strlen(name));
+
+	while (*at < first && strcmp(argv[*at], "--") != 0) {
+		const char *value;
+		const struct arg *arg = find_word(args, argv[*at], &value);
+
+		if (value == NULL && arg->metavar != NULL)
+			value = argv[++*at];
+		++*at;
+		if (arg == wanted)
+			return value;
+	}
+	return NULL;
 }
 
 int args_get_u64(

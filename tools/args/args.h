@@ -25,9 +25,10 @@
 
 struct arg {
 	const char *name;    /* without the dashes, "output" or "output|o"; NULL ends the table */
-	const char *metavar; /* NULL: a flag */
+	const char *metavar; /* NULL: a flag; "FILE...": may be given more than once */
 	const char *help;
-	const char *value; /* out: the text, "" for a flag that was given, NULL: not given */
+	const char *
+	    value; /* out: the text (of the last, if several), "" for a flag that was given, NULL: not given */
 };
 
 struct args {
@@ -49,6 +50,10 @@ void args_man_text(FILE *out, const char *text);
 
 /* The value of an option, or NULL. The name (without its letter) must be in the table. */
 const char *args_get(const struct args *args, const char *name);
+
+/* The values of an option that may be given more than once, one by one. *at is 1 at first and belongs to
+ * args_next() afterwards; argv and `first` are what args_parse() has made of them. NULL after the last. */
+const char *args_next(const struct args *args, const char *name, char **argv, int first, int *at);
 
 /* Numbers. Each leaves *out alone if the option was not given. 0, or -EINVAL with the option's name. */
 int args_get_u64(
