@@ -4,6 +4,7 @@
 #include "cli_print.h"
 #include "cli_verb.h"
 #include "telemetry.h"
+#include "timestamp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -205,7 +206,14 @@ static int print_dump(const char *path, bool as_json, struct error *err)
 	if (as_json) {
 		verb_print_json(document);
 	} else {
+		char time[TIMESTAMP_TEXT_BYTES];
+
 		table_init(&table, "WHAT|>VALUE");
+		if (timestamp_write(dump->time_ms, time)) {
+			(void)json_object_del(document, "time_ms");
+			table_text(&table, "time");
+			table_format(&table, "%.*s", (int)sizeof(time), time);
+		}
 		flatten(&table, "", document);
 		table_print(&table, stdout);
 	}

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The verbs of `penstock` that talk to a daemon, and `check`: output, JSON and exit status."""
+import datetime
 import json
 import os
 import socket as sockets
@@ -220,7 +221,10 @@ class Online(unittest.TestCase):
             self.assertIsNone(dump["dimensions"][1]["version"])
             self.assertEqual(dump["sinks"][0]["retries"], 1)
             self.assertEqual(dump["dedup"][0]["window_ms"], 600000)
-            self.assertIn("streams[catalog].reasons.json_syntax", run("dump", "--read", path)[1])
+            text = run("dump", "--read", path)[1]
+            self.assertIn("streams[catalog].reasons.json_syntax", text)
+            time = datetime.datetime.fromtimestamp(dump["time_ms"] / 1000, datetime.timezone.utc)
+            self.assertRegex(text, rf"(?m)^time +{time.isoformat(timespec='milliseconds')[:23]}Z$")
             with open(path, "r+b") as file:
                 file.truncate(os.path.getsize(path) // 2)
             code, out, err = run("dump", "--read", path)
