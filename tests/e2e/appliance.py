@@ -441,6 +441,7 @@ class Test(Tap):
         self.directory = Path(directory)
         self.hugepages = Hugepages()
         self.closing = []
+        self.last = ''  # a line to end with, behind the plan
 
     def network(self, **options):
         network = Network(**options)
@@ -502,4 +503,6 @@ def run(main, needs=('ethtool', 'zstd')):
                                                         log.read_text(errors='replace').splitlines()[-20:]))
             test.close()
     print(f'1..{test.number}')
+    if test.last:
+        print(test.last)
     sys.exit(1 if test.failed else 0)

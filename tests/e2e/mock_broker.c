@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A Kafka broker that does as it is told, for tests: librdkafka's mock cluster with the topics of the command
- * line. Prints its address; then reads "down", "up" and "errors" from standard input and answers "ok". Ends
- * with the input. What was produced stays while the broker is down.
+ * Kafka brokers that do as they are told, for tests: librdkafka's mock cluster with the topics of the command
+ * line. Prints its address; then reads commands from standard input and answers "ok". Ends with the input.
+ *
+ *   down     no broker answers; what was produced stays
+ *   up       all do
+ *   errors   the next produce requests fail with the errors that a client is to try again after
+ *   leaders  every partition gets another leader
  */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -10,26 +14,63 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BROKER 1
+#define BROKERS 3
 #define PARTITIONS 16 /* of which each keeps about 5 MB */
 #define API_PRODUCE 0
 
-/* The next produce requests fail in ways that a client is to try again after. */
+struct mock {
+	rd_kafka_mock_cluster_t *cluster;
+	char **topics;
+	int n_topics;
+	int32_t leader; /* how far the leaders have moved */
+};
+
 static void push_errors(rd_kafka_mock_cluster_t *cluster)
 {
-	rd_kafka_mock_push_request_errors(cluster, API_PRODUCE, 5, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+	static const rd_kafka_resp_err_t errors[] = {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
 	    RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-	    RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+	    RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+	    RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+	    RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+	    RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+	    RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH};
+
+	rd_kafka_mock_push_request_errors_array(
+	    cluster, API_PRODUCE, sizeof(errors) / sizeof(errors[0]), errors);
 }
 
-static int obey(rd_kafka_mock_cluster_t *cluster, const char *word)
+static int set_all(struct mock *mock, rd_kafka_resp_err_t (*set)(rd_kafka_mock_cluster_t *, int32_t))
+{
+	for (int32_t broker = 1; broker <= BROKERS; broker++) {
+		if (set(mock->cluster, broker) != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return -1;
+	}
+	return 0;
+}
+
+static int move_leaders(struct mock *mock)
+{
+	mock->leader++;
+	for (int t = 0; t < mock->n_topics; t++) {
+		for (int32_t partition = 0; partition < PARTITIONS; partition++) {
+			if (rd_kafka_mock_partition_set_leader(mock->cluster, mock->topics[t], partition,
+			        1 + (mock->leader + partition) % BROKERS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int obey(struct mock *mock, const char *word)
 {
 	if (strcmp(word, "down") == 0)
-		return rd_kafka_mock_broker_set_down(cluster, BROKER);
+		return set_all(mock, rd_kafka_mock_broker_set_down);
 	if (strcmp(word, "up") == 0)
-		return rd_kafka_mock_broker_set_up(cluster, BROKER);
+		return set_all(mock, rd_kafka_mock_broker_set_up);
+	if (strcmp(word, "leaders") == 0)
+		return move_leaders(mock);
 	if (strcmp(word, "errors") == 0) {
-		push_errors(cluster);
+		push_errors(mock->cluster);
 		return 0;
 	}
 	return -1;
@@ -43,7 +84,7 @@ static void no_log(const rd_kafka_t *rk, int level, const char *facility, const 
 int main(int argc, char **argv)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_mock_cluster_t *cluster = NULL;
+	struct mock mock = {.topics = argv + 1, .n_topics = argc - 1};
 	char reason[256], word[16];
 	int status = EXIT_FAILURE;
 	rd_kafka_t *host;
@@ -55,21 +96,21 @@ int main(int argc, char **argv)
 		fprintf(stderr, "mock_broker: %s\n", reason);
 		return EXIT_FAILURE;
 	}
-	cluster = rd_kafka_mock_cluster_new(host, 1);
-	if (cluster == NULL) {
+	mock.cluster = rd_kafka_mock_cluster_new(host, BROKERS);
+	if (mock.cluster == NULL) {
 		fprintf(stderr, "mock_broker: cannot listen on loopback\n");
 		goto out;
 	}
-	for (int i = 1; i < argc; i++) {
-		if (rd_kafka_mock_topic_create(cluster, argv[i], PARTITIONS, 1) != 0) {
-			fprintf(stderr, "mock_broker: topic %s cannot be made\n", argv[i]);
+	for (int i = 0; i < mock.n_topics; i++) {
+		if (rd_kafka_mock_topic_create(mock.cluster, mock.topics[i], PARTITIONS, BROKERS) != 0) {
+			fprintf(stderr, "mock_broker: topic %s cannot be made\n", mock.topics[i]);
 			goto out;
 		}
 	}
-	puts(rd_kafka_mock_cluster_bootstraps(cluster));
+	puts(rd_kafka_mock_cluster_bootstraps(mock.cluster));
 	fflush(stdout);
 	while (scanf("%15s", word) == 1) {
-		if (obey(cluster, word) != 0) {
+		if (obey(&mock, word) != 0) {
 			fprintf(stderr, "mock_broker: cannot do \"%s\"\n", word);
 			goto out;
 		}
@@ -78,8 +119,8 @@ int main(int argc, char **argv)
 	}
 	status = EXIT_SUCCESS;
 out:
-	if (cluster != NULL)
-		rd_kafka_mock_cluster_destroy(cluster);
+	if (mock.cluster != NULL)
+		rd_kafka_mock_cluster_destroy(mock.cluster);
 	rd_kafka_destroy(host);
 	return status;
 }

@@ -371,9 +371,10 @@ static void udp_header(void **state)
 		    version == 4 ? REASON_FRAME_IP_CHECKSUM : REASON_NONE);
 		/* No checksum: whatever the port thinks of it. */
 		spec.no_udp_checksum = 1;
-		for (uint8_t flags = 0; flags <= PACKET_UDP_CHECKSUM_BAD; flags += PACKET_UDP_CHECKSUM_GOOD) {
+		for (unsigned int flags = 0; flags <= PACKET_UDP_CHECKSUM_BAD;
+		     flags += PACKET_UDP_CHECKSUM_GOOD) {
 			if ((flags & (PACKET_IP_CHECKSUM_BAD)) == 0)
-				assert_int_equal(parse_spec(&spec, flags),
+				assert_int_equal(parse_spec(&spec, (uint8_t)flags),
 				    version == 4 ? REASON_NONE : REASON_FRAME_UDP_CHECKSUM);
 		}
 	}

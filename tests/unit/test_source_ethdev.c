@@ -101,8 +101,8 @@ static struct worker *start_worker(struct ethdev *ethdev)
 
 	assert_non_null(worker);
 	worker->n = ethdev_queues(ethdev);
-	for (uint16_t q = 0; q < worker->n; q++)
-		worker->sources[q] = ethdev_source(ethdev, q);
+	for (uint32_t q = 0; q < worker->n; q++)
+		worker->sources[q] = ethdev_source(ethdev, (uint16_t)q);
 	assert_int_equal(pthread_create(&worker->thread, NULL, work, worker), 0);
 	return worker;
 }
