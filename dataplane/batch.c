@@ -13,7 +13,7 @@
 #define BATCH_STRIDE (RTE_ALIGN_CEIL(sizeof(struct batch), (size_t)RTE_CACHE_LINE_SIZE) + BATCH_BYTES)
 
 _Static_assert(BATCH_EVENTS <= UINT16_MAX + 1, "record.event indexes every event");
-_Static_assert(sizeof(struct record) == 20 && sizeof(struct batch_event) == 48, "no surprising padding");
+_Static_assert(sizeof(struct record) == 20 && sizeof(struct batch_event) == 64, "no surprising padding");
 
 struct batch_pool {
 	struct hugemem memory;
@@ -125,6 +125,7 @@ struct batch *batch_get(struct batch_pool *pool)
 	batch->used = 0;
 	batch->arrival_ms = 0;
 	batch->opened_ns = 0;
+	batch->completion = NULL;
 	atomic_store_explicit(&batch->refs, 0, memory_order_relaxed);
 	memset(batch->sink_data, 0, sizeof(batch->sink_data));
 	return batch;

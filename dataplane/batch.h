@@ -26,6 +26,7 @@
 #define BATCH_RECORDS (2u * BATCH_EVENTS)
 #define BATCH_BYTES (2u << 20)
 
+struct completion;
 struct rte_ring;
 
 enum record_kind { RECORD_RAW, RECORD_ENRICHED, RECORD_DEAD_LETTER, RECORD_KINDS };
@@ -48,24 +49,27 @@ struct batch_event {
 	uint32_t id, id_len;     /* the identity as text; id_len 0: none */
 	uint32_t message, message_len;     /* dead letters: what is wrong, for people */
 	uint32_t partition, partition_len; /* value of the stream's lake_partition field; len 0: none */
+	uint32_t ticket;                   /* of the sender who waits for it; 0: nobody does */
 	int64_t time_ms;                   /* event time */
+	uint64_t key[2];                   /* keyed hash of the identity, where flags say EVENT_MARKED */
 };
 
 struct batch {
 	uint16_t worker;
 	uint16_t stream;
 	uint32_t n_events, n_records, used;
-	int64_t arrival_ms;    /* wall clock of the first event's burst */
-	uint64_t opened_ns;    /* monotonic, for the linger */
-	_Atomic uint32_t refs; /* sinks that may still touch it */
-	struct rte_ring *home; /* where the last release puts it */
-	char *bytes;           /* BATCH_BYTES */
+	int64_t arrival_ms;            /* wall clock of the first event's burst */
+	uint64_t opened_ns;            /* monotonic, for the linger */
+	_Atomic uint32_t refs;         /* sinks that may still touch it */
+	struct rte_ring *home;         /* where the last release puts it */
+	char *bytes;                   /* BATCH_BYTES */
+	struct completion *completion; /* who hears of complete events (completion.h); NULL: nobody */
 	struct record records[BATCH_RECORDS];
 	struct batch_event events[BATCH_EVENTS];
 	void *sink_data[4]; /* one word per sink, index = sink's number; that sink alone uses it */
 };
 
-/* Says that one record of the batch is durable at one sink. Completes the event in `ledger`, which belongs to
+/* For sinks through sink_confirm(). Says that one record of the batch is durable at one sink. Completes the event in `ledger`, which belongs to
  * the calling sink thread, when it was the last. Returns true if the event is now complete. */
 static inline bool batch_confirm(struct batch *batch, uint32_t record, struct sink_ledger *ledger)
 {

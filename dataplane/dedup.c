@@ -13,31 +13,44 @@
 /*
  * Why exactly one of several workers that insert the same new key at once is told "new".
  *
- * An insertion looks for a live member, publishes a TENTATIVE slot (once per call, never a second time),
- * looks again, and then decides:
- *   - a live member with the key: it withdraws; duplicate of that member;
+ * A mark is a slot in state PENDING or MEMBER. An insertion looks for a live mark, publishes a TENTATIVE slot (once
+ * per call, never a second time), looks again, and then decides:
+ *   - a live mark with the key: it withdraws; duplicate of that mark;
  *   - a tentative slot with the key at a lower address: it withdraws; duplicate of that one;
  *   - tentative slots with the key at higher addresses: it turns them to COLLIDED and looks again;
- *   - otherwise it turns its own slot to MEMBER. If that fails it has been beaten; duplicate of the one who
+ *   - otherwise it turns its own slot to PENDING. If that fails it has been beaten; duplicate of the one who
  * did it.
  *
  * Not two: let A and B both commit. Both published before they looked for the last time, and publishing is a
  * full barrier, so at least one of them, say A, saw the other's slot, which holds the key from its
- * publication on (a tentative slot is not moved, a member's moves are covered below). A saw a member, and
+ * publication on (tentative and pending slots are not moved, a member's moves are covered below). A saw a mark, and
  * withdrew; or a tentative slot at a lower address, and withdrew; or one at a higher address, and beat it, or
  * failed to because B had decided meanwhile, and looked again. In no case did both commit.
  *
- * Not none: whoever is told "duplicate" points to a member, or to an insertion at a lower address that was
+ * Not none: whoever is told "duplicate" points to a mark, or to an insertion at a lower address that was
  * undecided at that moment. Addresses do not change during a call and each call publishes once, so the
- * pointers cannot form a circle; they end at a member or at the lowest, which commits.
+ * pointers cannot form a circle; they end at a mark or at the lowest, which commits.
  *
  * A worker may be preempted anywhere. Its tentative or collided slot is not free for others, however old its
  * tick: it stays until its owner comes back, so the owner's compare-and-swap cannot meet a reused slot (ABA).
  * Others do not wait for it: insertions of the same key beat it or point to it, other keys take other slots.
  *
  * An undecided insertion counts as simultaneous whatever its tick. It published because it found no live
- * member, so nobody becomes the duplicate of an expired mark through it, except when workers' clocks differ
+ * mark, so nobody becomes the duplicate of an expired mark through it, except when workers' clocks differ
  * by a window.
+ *
+ * A pending mark has one slot from the insertion to its end: movers take members only, and it does not expire.
+ * So its owner finds it by looking at eight slots once, and ends it with one compare-and-swap, to MEMBER or to
+ * EMPTY; no copy of it can be on its way elsewhere and come to light later. Nobody else changes it, except:
+ *   - an eviction, where a bucket holds nothing but pending marks and undecided insertions. Then the owner finds
+ *     nothing, or the pending mark of the next event that was taken for new. Confirming that one is right, as the
+ *     identity is durable; its own owner finds it confirmed and leaves it. Removing it lets one more copy pass as
+ *     new, as an eviction does;
+ *   - nothing else.
+ * The slot's fp stays while PENDING turns to MEMBER, so a look in that moment sees the one or the other. A look
+ * that began before an end may answer by what was there before it.
+ *
+ * "Pending" is said of an undecided insertion too: it ends as a pending mark, or as the duplicate of one.
  *
  * A look is exact although members move between their two buckets: a mover makes the copy, counts the move in
  * the key's stripe, and removes the original, in this order, and a look that saw the count change starts
@@ -170,6 +183,7 @@ static inline uint32_t bucket_free(const struct dedup *dedup, const struct bucke
 /* What holds the key besides `own`. */
 struct sighting {
 	bool member;        /* live */
+	bool pending;       /* an event in flight */
 	bool before;        /* an undecided insertion at a lower address */
 	struct slot *after; /* one at a higher address, or NULL */
 	struct entry after_is;
@@ -185,6 +199,9 @@ static void sight(const struct dedup *dedup, const struct probe *probe, struct s
 	switch (meta_state(entry.meta)) {
 	case SLOT_MEMBER:
 		out->member |= !meta_expired(dedup, entry.meta, probe->oldest);
+		return;
+	case SLOT_PENDING:
+		out->pending = true;
 		return;
 	case SLOT_TENTATIVE:
 		if (slot < own) {
@@ -217,7 +234,7 @@ static __attribute__((noinline)) struct sighting look_closely(const struct dedup
 			sight(dedup, probe, probe_slot(probe, i), own, &sighting);
 		}
 		now = atomic_load_explicit(stripe, memory_order_seq_cst);
-		if (now == moves || sighting.member)
+		if (now == moves || sighting.member || sighting.pending)
 			return sighting;
 		moves = now;
 		match = probe_matches(probe);
@@ -254,7 +271,8 @@ static void note_eviction(struct dedup *dedup, uint32_t tick, int64_t now_ms, ui
 	++*evicted;
 }
 
-/* Overwrites the oldest member of the two buckets. NULL: it has just changed, or no slot holds a member. */
+/* Overwrites the oldest member of the two buckets, or the oldest pending mark if there is no member. NULL: it has
+ * just changed, or all slots hold undecided insertions. */
 static struct slot *evict(
     struct dedup *dedup, const struct probe *probe, struct entry mine, int64_t now_ms, uint32_t *evicted)
 {
@@ -264,11 +282,14 @@ static struct slot *evict(
 	for (uint32_t i = 0; i < 2 * BUCKET_SLOTS; i++) {
 		struct slot *slot = probe_slot(probe, i);
 		struct entry entry = slot_peek(slot);
+		bool older = (int32_t)((uint32_t)entry.meta - (uint32_t)victim.meta) < 0;
 
-		if (meta_state(entry.meta) != SLOT_MEMBER)
+		if (meta_state(entry.meta) != SLOT_MEMBER && meta_state(entry.meta) != SLOT_PENDING)
 			continue;
-		if (oldest == NULL ||
-		    (uint32_t)entry.meta - probe->oldest < (uint32_t)victim.meta - probe->oldest) {
+		/* A member goes before any pending mark. */
+		if (oldest != NULL && meta_state(entry.meta) != meta_state(victim.meta))
+			older = meta_state(entry.meta) == SLOT_MEMBER;
+		if (oldest == NULL || older) {
 			oldest = slot;
 			victim = entry;
 		}
@@ -303,53 +324,132 @@ static inline struct slot *publish(
 	return rc == 0 ? slot : NULL;
 }
 
-/* Decides a published insertion. True: it is the one that is new. */
-static inline bool settle(struct dedup *dedup, const struct probe *probe, struct slot *own, struct entry mine)
+static inline enum dedup_answer sighting_answer(const struct sighting *sighting)
 {
-	struct entry decided = {mine.fp, meta_make(probe->tag, SLOT_MEMBER, probe->tick)};
+	if (sighting->member)
+		return DEDUP_DUPLICATE;
+	return sighting->pending ? DEDUP_DUPLICATE_PENDING : DEDUP_NEW;
+}
+
+/* Decides a published insertion. */
+static inline enum dedup_answer settle(
+    struct dedup *dedup, const struct probe *probe, struct slot *own, struct entry mine)
+{
+	struct entry decided = {mine.fp, meta_make(probe->tag, SLOT_PENDING, probe->tick)};
 	struct entry collided = {mine.fp, meta_make(probe->tag, SLOT_COLLIDED, probe->tick)};
 	struct sighting other = look(dedup, probe, own);
 
-	while (!other.member && !other.before && other.after != NULL) {
+	while (sighting_answer(&other) == DEDUP_NEW && !other.before && other.after != NULL) {
 		struct entry beaten = other.after_is;
 
 		beaten.meta = meta_make(probe->tag, SLOT_COLLIDED, (uint32_t)beaten.meta);
 		(void)slot_cas(other.after, other.after_is, beaten);
 		other = look(dedup, probe, own);
 	}
-	if (!other.member && !other.before && slot_cas(own, mine, decided))
-		return true;
+	if (sighting_answer(&other) == DEDUP_NEW && !other.before && slot_cas(own, mine, decided))
+		return DEDUP_NEW;
 	/* The slot is ours, tentative or collided, until we empty it. */
 	if (!slot_cas(own, mine, (struct entry){0}))
 		(void)slot_cas(own, collided, (struct entry){0});
-	return false;
+	return other.member ? DEDUP_DUPLICATE : DEDUP_DUPLICATE_PENDING;
 }
 
-bool dedup_test_and_insert(struct dedup *dedup, const uint64_t key[2], int64_t now_ms, uint32_t *evicted)
+enum dedup_answer dedup_test_and_insert(
+    struct dedup *dedup, const uint64_t key[2], int64_t now_ms, uint32_t *evicted)
 {
 	struct probe probe = probe_make(dedup, key, now_ms);
 	struct entry mine = {probe.fp, meta_make(probe.tag, SLOT_TENTATIVE, probe.tick)};
 
 	for (uint32_t i = 0; i < TRIES; i++) {
+		struct sighting sighting = look(dedup, &probe, NULL);
 		struct slot *own;
 
-		if (look(dedup, &probe, NULL).member)
-			return true;
+		if (sighting_answer(&sighting) != DEDUP_NEW)
+			return sighting_answer(&sighting);
 		own = publish(dedup, &probe, mine, now_ms, evicted);
 		if (own != NULL)
-			return !settle(dedup, &probe, own, mine);
+			return settle(dedup, &probe, own, mine);
 	}
 	/* Every slot is in the hands of other workers. The event passes unmarked, which is as good as
 	 * evicted. */
 	note_eviction(dedup, probe.tick, now_ms, evicted);
+	return DEDUP_NEW;
+}
+
+/* Ends a pending mark of the key, if there is one. */
+static bool end_pending(const struct probe *probe, struct entry with)
+{
+	for (;;) {
+		uint32_t match = probe_matches(probe);
+		bool changed = false;
+
+		for (; match != 0; match &= match - 1) {
+			struct slot *slot = probe_slot(probe, (uint32_t)__builtin_ctz(match));
+			struct entry entry = slot_read(slot);
+
+			if (entry.fp != probe->fp || entry.meta >> 40 != probe->tag >> 40 ||
+			    meta_state(entry.meta) != SLOT_PENDING)
+				continue;
+			if (slot_cas(slot, entry, with))
+				return true;
+			changed = true; /* evicted this moment; perhaps it is pending elsewhere by now */
+		}
+		if (!changed)
+			return false;
+	}
+}
+
+/* A confirmed mark, without the protocol above: a second copy of it says nothing else than the first. */
+static bool insert_member(
+    struct dedup *dedup, const struct probe *probe, uint32_t tick, int64_t now_ms, uint32_t *evicted)
+{
+	struct entry member = {probe->fp, meta_make(probe->tag, SLOT_MEMBER, tick)};
+
+	for (uint32_t i = 0; i < TRIES; i++) {
+		struct sighting sighting = look(dedup, probe, NULL);
+
+		if (sighting_answer(&sighting) != DEDUP_NEW)
+			return false;
+		if (publish(dedup, probe, member, now_ms, evicted) != NULL)
+			return true;
+	}
+	note_eviction(dedup, tick, now_ms, evicted);
 	return false;
 }
 
-bool dedup_contains(const struct dedup *dedup, const uint64_t key[2], int64_t now_ms)
+void dedup_confirm(struct dedup *dedup, const uint64_t key[2], int64_t now_ms, uint32_t *evicted)
 {
 	struct probe probe = probe_make(dedup, key, now_ms);
+	struct entry member = {probe.fp, meta_make(probe.tag, SLOT_MEMBER, probe.tick)};
 
-	return look(dedup, &probe, NULL).member;
+	if (unlikely(!end_pending(&probe, member)))
+		(void)insert_member(dedup, &probe, probe.tick, now_ms, evicted);
+}
+
+void dedup_remove(struct dedup *dedup, const uint64_t key[2])
+{
+	struct probe probe = probe_make(dedup, key, 0);
+
+	(void)end_pending(&probe, (struct entry){0});
+}
+
+bool dedup_restore(
+    struct dedup *dedup, const uint64_t key[2], int64_t age_ms, int64_t now_ms, uint32_t *evicted)
+{
+	struct probe probe = probe_make(dedup, key, now_ms);
+	uint32_t tick = (uint32_t)((now_ms - age_ms) >> TICK_SHIFT);
+
+	if (age_ms >= dedup->window_ms || tick - probe.oldest >= dedup->live_ticks)
+		return false;
+	return insert_member(dedup, &probe, tick, now_ms, evicted);
+}
+
+enum dedup_answer dedup_look(const struct dedup *dedup, const uint64_t key[2], int64_t now_ms)
+{
+	struct probe probe = probe_make(dedup, key, now_ms);
+	struct sighting sighting = look(dedup, &probe, NULL);
+
+	return sighting_answer(&sighting);
 }
 
 void dedup_stats(const struct dedup *dedup, int64_t now_ms, struct dedup_stats *out)

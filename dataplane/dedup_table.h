@@ -27,7 +27,8 @@ enum slot_state {
 	SLOT_EMPTY = 0,
 	SLOT_TENTATIVE = 1, /* an insertion that is not decided; belongs to the worker that put it there */
 	SLOT_COLLIDED = 2,  /* the same, beaten by another worker's insertion of the same key */
-	SLOT_MEMBER = 3,
+	SLOT_MEMBER = 3,    /* a durable event's mark */
+	SLOT_PENDING = 4,   /* the mark of an event that is not durable yet: neither moves nor expires */
 };
 
 /* meta: 24 bits of the hash | 8 bits of enum slot_state | 32 bits of tick. */

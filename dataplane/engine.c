@@ -95,6 +95,15 @@ static int create_rcu(struct engine *engine, uint32_t n_workers, struct error *e
 	return 0;
 }
 
+static int create_completion(struct engine *engine, struct error *err)
+{
+	struct dedup *dedup[CONFIG_MAX_STREAMS];
+
+	for (uint16_t s = 0; s < engine->n_streams; s++)
+		dedup[s] = engine->streams[s].dedup;
+	return completion_create(dedup, engine->n_streams, engine->clock, &engine->completion, err);
+}
+
 int engine_create(
     const struct config *config, const struct engine_options *options, struct engine **out, struct error *err)
 {
@@ -127,6 +136,9 @@ int engine_create(
 		if (ret != 0)
 			goto err;
 	}
+	ret = create_completion(engine, err);
+	if (ret != 0)
+		goto err;
 	ret = create_rcu(engine, options->n_workers, err);
 	if (ret != 0)
 		goto err;
@@ -155,6 +167,7 @@ void engine_destroy(struct engine *engine)
 		validator_destroy(engine->streams[s].validator);
 		schema_destroy(engine->streams[s].schema);
 	}
+	completion_destroy(engine->completion);
 	free(engine->rcu);
 	free(engine);
 }

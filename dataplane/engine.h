@@ -11,6 +11,7 @@
 
 #include "batch.h"
 #include "clock.h"
+#include "completion.h"
 #include "config.h"
 #include "dedup.h"
 #include "dimension.h"
@@ -60,7 +61,8 @@ struct engine {
 	_Atomic bool
 	    accepting; /* control: rw, workers: ro. False: required dimensions are missing, events are shed */
 
-	struct rte_rcu_qsbr *rcu; /* workers report quiescent states, control waits for them */
+	struct completion *completion; /* of the workers' batches: confirms the marks in the dedup windows */
+	struct rte_rcu_qsbr *rcu;      /* workers report quiescent states, control waits for them */
 	uint32_t n_workers, n_sinks;
 	struct batch_pool *pools[ENGINE_MAX_WORKERS];
 	struct rte_ring *rings[ENGINE_MAX_WORKERS][ENGINE_MAX_SINKS]; /* worker w -> sink s, struct batch * */

@@ -52,6 +52,7 @@ struct member {
 
 enum event_flag {
 	EVENT_DUPLICATE = 1, /* seen before, and the stream flags duplicates */
+	EVENT_MARKED = 4,    /* owns the mark of its identity in the dedup window */
 	EVENT_PARSED = 2,    /* well-formed: its values are there, whatever happens to it later */
 };
 

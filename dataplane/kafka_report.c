@@ -161,7 +161,7 @@ void kafka_serve(struct sink_kafka *kafka, struct kafka_producer *producer, int 
 	for (int i = 0; i < EVENTS_PER_POLL && producer->rk != NULL; i++) {
 		event = rd_kafka_queue_poll(producer->queue, i == 0 ? timeout_ms : 0);
 		if (event == NULL)
-			return;
+			break;
 		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
 			serve_reports(kafka, producer, event);
 		} else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
@@ -171,4 +171,5 @@ void kafka_serve(struct sink_kafka *kafka, struct kafka_producer *producer, int 
 		}
 		rd_kafka_event_destroy(event);
 	}
+	sink_settle(&kafka->sink);
 }

@@ -71,7 +71,7 @@ void kafka_slot_confirm(struct sink_kafka *kafka, struct kafka_slot *slot, uint3
 	if (kafka_bit(slot->confirmed, record))
 		return;
 	kafka_bit_set(slot->confirmed, record);
-	batch_confirm(slot->batch, record, &kafka->sink.ledger);
+	sink_confirm(&kafka->sink, slot->batch, record);
 	kafka->confirmed++;
 	kafka->n_outstanding--;
 	kafka_slot_settle(kafka, slot);

@@ -146,6 +146,7 @@ static enum room make_room(struct pipeline *p, uint16_t stream, uint32_t bound)
 	batch->stream = stream;
 	batch->arrival_ms = p->burst->now_ms;
 	batch->opened_ns = clock_mono_ns(p->engine->clock);
+	batch->completion = p->engine->completion;
 	p->open[stream] = batch;
 	return ROOM;
 }
@@ -336,14 +337,16 @@ static void dedup(struct pipeline *p)
 		const struct stream *stream = &p->engine->streams[event->stream];
 		struct worker_stream_counts *counts = &p->ledger->stream[event->stream];
 		uint32_t evicted = 0;
-		bool duplicate;
+		enum dedup_answer answer;
 
 		if (event->reason != REASON_NONE || stream->dedup == NULL)
 			continue;
-		duplicate = dedup_test_and_insert(stream->dedup, event->key, burst->mono_ms, &evicted);
+		answer = dedup_test_and_insert(stream->dedup, event->key, burst->mono_ms, &evicted);
 		counts->dedup_evicted += evicted;
-		if (likely(!duplicate))
+		if (likely(answer == DEDUP_NEW)) {
+			event->flags |= EVENT_MARKED;
 			continue;
+		}
 		if (stream->config->dedup_mode == DEDUP_FLAG) {
 			event->flags |= EVENT_DUPLICATE;
 			counts->flagged++;

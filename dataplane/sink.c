@@ -10,6 +10,8 @@ void sink_shed_event(struct sink *sink, struct batch *batch, uint32_t event)
 		return;
 	sink->ledger.stream[batch->stream].shed++;
 	sink->ledger.stream[batch->stream].reasons[REASON_SHED_UNDELIVERED]++;
+	if (batch->completion != NULL)
+		batch->completion->ops->give_up(batch->completion, sink->number, batch, event);
 }
 
 void sink_shed_batch(struct sink *sink, struct batch *batch)

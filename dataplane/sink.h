@@ -7,6 +7,7 @@
 #define PENSTOCK_SINK_H
 
 #include "batch.h"
+#include "completion.h"
 #include "error.h"
 
 #include <jansson.h>
@@ -38,8 +39,9 @@ struct sink_ops {
 
 struct sink {
 	const struct sink_ops *ops;
-	uint8_t number;            /* 0..SINK_MAX-1, index into batch->sink_data */
-	struct sink_ledger ledger; /* sink thread: rw */
+	uint8_t number;                /* 0..SINK_MAX-1, index into batch->sink_data */
+	struct sink_ledger ledger;     /* sink thread: rw */
+	struct completion *completion; /* sink thread: has something to flush; NULL: none has */
 	struct published
 	    *published; /* sink thread: rw, control: ro. A copy of ledger; NULL or sink_thread.c's */
 };
@@ -47,6 +49,29 @@ struct sink {
 /* Set in batch_event.pending once an event has been given up, so that several sinks count it once. The
  * counter below it never reaches this bit: two records for each of SINK_MAX sinks. */
 #define SINK_GIVEN_UP 0x80u
+
+/* One record of the batch is durable here. Sink thread; sink_settle() follows before it waits for anything. */
+static inline void sink_confirm(struct sink *sink, struct batch *batch, uint32_t record)
+{
+	struct completion *completion = batch->completion;
+
+	if (!batch_confirm(batch, record, &sink->ledger) || completion == NULL)
+		return;
+	if (sink->completion != completion && sink->completion != NULL)
+		sink->completion->ops->flush(sink->completion, sink->number);
+	sink->completion = completion;
+	completion->ops->complete(completion, sink->number, batch, batch->records[record].event);
+}
+
+/* No confirmation follows for the moment. Sink thread. */
+static inline void sink_settle(struct sink *sink)
+{
+	struct completion *completion = sink->completion;
+
+	sink->completion = NULL;
+	if (completion != NULL)
+		completion->ops->flush(completion, sink->number);
+}
 
 /* For close: a record of this event will never be confirmed here. Counts the event as shed unless another
  * sink has done so. Sink thread. */

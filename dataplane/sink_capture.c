@@ -23,8 +23,9 @@ static int capture_submit(struct sink *sink, struct batch *batch)
 			capture->record(capture->context, batch, &batch->records[i]);
 		counts->records++;
 		counts->bytes += batch->records[i].value_len;
-		batch_confirm(batch, i, &sink->ledger);
+		sink_confirm(sink, batch, i);
 	}
+	sink_settle(sink);
 	capture->confirmed += (int)batch->n_records;
 	atomic_fetch_add_explicit(&capture->records, batch->n_records, memory_order_relaxed);
 	batch_release(batch);

@@ -131,7 +131,7 @@ static void confirm(struct sink_file *files, struct batch *batch)
 	for (uint32_t i = 0; i < batch->n_records; i++) {
 		counts->records++;
 		counts->bytes += batch->records[i].value_len;
-		batch_confirm(batch, i, &files->sink.ledger);
+		sink_confirm(&files->sink, batch, i);
 	}
 	files->confirmed += (int)batch->n_records;
 	batch_release(batch);
@@ -155,6 +155,7 @@ static int commit(struct sink_file *files, uint64_t now_ns)
 	}
 	for (uint32_t i = 0; i < files->n_gathered; i++)
 		confirm(files, files->gathered[i]);
+	sink_settle(&files->sink);
 	files->n_gathered = 0;
 	files->gathered_bytes = 0;
 	files->retry_ns = 0;

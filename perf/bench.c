@@ -85,7 +85,7 @@ static void fill_dedup(struct engine *engine)
 		uint64_t key[2];
 
 		dedup_hash(stream->dedup, &i, sizeof(i), key);
-		(void)dedup_test_and_insert(stream->dedup, key, now_ms, &evicted);
+		(void)dedup_restore(stream->dedup, key, 0, now_ms, &evicted);
 	}
 }
 

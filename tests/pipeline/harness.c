@@ -147,8 +147,15 @@ static void catch_batches(struct harness *h)
 	while (rte_ring_sc_dequeue(h->engine->rings[0][0], (void **)&batch) == 0) {
 		assert(batch->n_records <= BATCH_RECORDS && batch->n_events <= BATCH_EVENTS &&
 		       batch->used <= BATCH_BYTES);
-		for (uint32_t r = 0; r < batch->n_records; r++)
+		if (h->refuse) {
+			sink_shed_batch(&h->sink, batch);
+			continue;
+		}
+		for (uint32_t r = 0; r < batch->n_records; r++) {
 			catch_record(h, batch, &batch->records[r]);
+			sink_confirm(&h->sink, batch, r);
+		}
+		sink_settle(&h->sink);
 		batch_release(batch);
 	}
 }

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "engine.h"
 #include "worker.h"
+#include "sink.h"
 
 #define HARNESS_NOW_MS INT64_C(1750203005123) /* 2025-06-17T23:30:05.123Z */
 
@@ -33,6 +34,8 @@ struct harness {
 	struct engine *engine;
 	struct worker *worker;
 	struct feed feed;
+	struct sink sink; /* has counts, and no thread */
+	bool refuse;      /* gives up every batch */
 	struct caught *caught;
 	size_t n_caught, caught_size;
 	bool keep; /* keep copies of records; otherwise they are only counted in `records` */

@@ -130,6 +130,24 @@ static void duplicates_are_dropped_within_the_window(void **state)
 	harness_close(&h);
 }
 
+static void a_retry_of_what_was_not_delivered_is_new(void **state)
+{
+	struct harness h;
+
+	(void)state;
+	open_text(&h, STREAM("    dedup: {window: 10m, mode: drop, budget_mb: 1}\n"));
+	h.refuse = true;
+	send_text(&h, "{\"id\":\"1\"}\n{\"id\":\"1\"}\n{\"id\":\"2\"}\n");
+	assert_int_equal(harness_counts(&h, 0)->duplicate, 1);
+	assert_int_equal(h.sink.ledger.stream[0].shed, 2);
+	h.refuse = false;
+	send_text(&h, "{\"id\":\"1\"}\n{\"id\":\"1\"}\n{\"id\":\"2\"}\n");
+	assert_int_equal(harness_counts(&h, 0)->duplicate, 2);
+	assert_int_equal(h.records[RECORD_ENRICHED], 2);
+	assert_int_equal(h.sink.ledger.stream[0].durable, 2);
+	harness_close(&h);
+}
+
 /* Without an identity the event's bytes take its place; null is none, as it is for a required field. */
 static void events_without_an_identity_are_told_apart(void **state)
 {
@@ -406,6 +424,7 @@ int main(void)
 	    cmocka_unit_test(bytes_are_kept_as_they_came),
 	    cmocka_unit_test(joins_hit_miss_and_absent),
 	    cmocka_unit_test(duplicates_are_dropped_within_the_window),
+	    cmocka_unit_test(a_retry_of_what_was_not_delivered_is_new),
 	    cmocka_unit_test(events_without_an_identity_are_told_apart),
 	    cmocka_unit_test(duplicates_are_flagged),
 	    cmocka_unit_test(a_refused_event_leaves_no_mark),

@@ -48,7 +48,7 @@ static inline struct dedup *create(uint64_t slots, int64_t window_ms)
 	return dedup;
 }
 
-static inline bool insert(struct dedup *dedup, uint64_t i, int64_t now_ms, uint32_t *evicted)
+static inline enum dedup_answer take(struct dedup *dedup, uint64_t i, int64_t now_ms, uint32_t *evicted)
 {
 	uint64_t key[2];
 
@@ -56,12 +56,42 @@ static inline bool insert(struct dedup *dedup, uint64_t i, int64_t now_ms, uint3
 	return dedup_test_and_insert(dedup, key, now_ms, evicted);
 }
 
-static inline bool contains(const struct dedup *dedup, uint64_t i, int64_t now_ms)
+static inline void confirm(struct dedup *dedup, uint64_t i, int64_t now_ms, uint32_t *evicted)
 {
 	uint64_t key[2];
 
 	make_key(i, key);
-	return dedup_contains(dedup, key, now_ms);
+	dedup_confirm(dedup, key, now_ms, evicted);
+}
+
+static inline void give_up(struct dedup *dedup, uint64_t i)
+{
+	uint64_t key[2];
+
+	make_key(i, key);
+	dedup_remove(dedup, key);
+}
+
+/* An event that is durable at once. True: a duplicate. */
+static inline bool insert(struct dedup *dedup, uint64_t i, int64_t now_ms, uint32_t *evicted)
+{
+	if (take(dedup, i, now_ms, evicted) != DEDUP_NEW)
+		return true;
+	confirm(dedup, i, now_ms, evicted);
+	return false;
+}
+
+static inline enum dedup_answer seen(const struct dedup *dedup, uint64_t i, int64_t now_ms)
+{
+	uint64_t key[2];
+
+	make_key(i, key);
+	return dedup_look(dedup, key, now_ms);
+}
+
+static inline bool contains(const struct dedup *dedup, uint64_t i, int64_t now_ms)
+{
+	return seen(dedup, i, now_ms) != DEDUP_NEW;
 }
 
 static inline uint64_t moved(const struct dedup *dedup)

@@ -36,6 +36,102 @@ static void a_mark_lives_for_the_window(void **state)
 	}
 }
 
+static void a_pending_mark_waits_for_its_event(void **state)
+{
+	struct dedup *dedup = create(64, 1000);
+	struct dedup_stats stats;
+	uint32_t evicted = 0;
+
+	(void)state;
+	assert_int_equal(take(dedup, 1, T0, &evicted), DEDUP_NEW);
+	assert_int_equal(take(dedup, 1, T0, &evicted), DEDUP_DUPLICATE_PENDING);
+	/* However long the sinks are away. */
+	assert_int_equal(take(dedup, 1, T0 + 3600000, &evicted), DEDUP_DUPLICATE_PENDING);
+	assert_int_equal(seen(dedup, 1, T0 - 3600000), DEDUP_DUPLICATE_PENDING);
+	/* The window begins when it is durable. */
+	confirm(dedup, 1, T0 + 3600000, &evicted);
+	assert_int_equal(take(dedup, 1, T0 + 3600000 + 900, &evicted), DEDUP_DUPLICATE);
+	assert_int_equal(take(dedup, 1, T0 + 3600000 + 1000, &evicted), DEDUP_NEW);
+	/* A retry of what was given up is new, at once. */
+	give_up(dedup, 1);
+	dedup_stats(dedup, T0 + 3600000 + 1000, &stats);
+	assert_int_equal(stats.entries, 0);
+	assert_int_equal(take(dedup, 1, T0 + 3600000 + 1000, &evicted), DEDUP_NEW);
+	/* What is durable stays so. */
+	confirm(dedup, 1, T0 + 3600000 + 1000, &evicted);
+	give_up(dedup, 1);
+	assert_int_equal(seen(dedup, 1, T0 + 3600000 + 1001), DEDUP_DUPLICATE);
+	give_up(dedup, 2);
+	assert_int_equal(seen(dedup, 2, T0), DEDUP_NEW);
+	assert_int_equal(evicted, 0);
+	dedup_destroy(dedup);
+}
+
+/* Eight slots: confirmed marks go first, and a pending one that had to go is confirmed all the same. */
+static void pending_marks_are_evicted_last(void **state)
+{
+	struct dedup *dedup = create(4, 1000);
+	uint32_t evicted = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(take(dedup, i, T0, &evicted), DEDUP_NEW);
+	for (uint64_t i = 100; i < 120; i++)
+		assert_false(insert(dedup, i, T0 + 100, &evicted));
+	assert_int_equal(evicted, 19);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(seen(dedup, i, T0 + 100), DEDUP_DUPLICATE_PENDING);
+	assert_int_equal(take(dedup, 3, T0 + 100, &evicted), DEDUP_NEW);
+	assert_int_equal(evicted, 20);
+	assert_int_equal(take(dedup, 4, T0 + 200, &evicted), DEDUP_NEW);
+	assert_int_equal(evicted, 21);
+	confirm(dedup, 4, T0 + 200, &evicted);
+	assert_int_equal(evicted, 21);
+	for (uint64_t i = 0; i < 4; i++)
+		confirm(dedup, i, T0 + 300, &evicted);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(seen(dedup, i, T0 + 300), DEDUP_DUPLICATE);
+	assert_int_equal(evicted, 22);
+	dedup_destroy(dedup);
+}
+
+static bool restore(struct dedup *dedup, uint64_t i, int64_t age_ms, int64_t now_ms, uint32_t *evicted)
+{
+	uint64_t key[2];
+
+	make_key(i, key);
+	return dedup_restore(dedup, key, age_ms, now_ms, evicted);
+}
+
+static void a_restored_mark_keeps_its_age(void **state)
+{
+	const int64_t starts[] = {T0, 100, 0, ((int64_t)TICK_MS << 32) + 50};
+
+	(void)state;
+	for (size_t s = 0; s < sizeof(starts) / sizeof(starts[0]); s++) {
+		struct dedup *dedup = create(64, 1000);
+		int64_t now = starts[s]; /* a machine that was booted this moment has a clock below the age */
+		uint32_t evicted = 0;
+
+		assert_true(restore(dedup, 1, 0, now, &evicted));
+		assert_true(restore(dedup, 2, 500, now, &evicted));
+		assert_false(restore(dedup, 2, 0, now, &evicted));
+		assert_false(restore(dedup, 3, 1000, now, &evicted));
+		assert_false(restore(dedup, 3, INT64_MAX / 2, now, &evicted));
+		assert_int_equal(take(dedup, 4, now, &evicted), DEDUP_NEW);
+		assert_false(restore(dedup, 4, 0, now, &evicted));
+		assert_int_equal(seen(dedup, 1, now), DEDUP_DUPLICATE);
+		assert_int_equal(seen(dedup, 2, now), DEDUP_DUPLICATE);
+		assert_int_equal(seen(dedup, 3, now), DEDUP_NEW);
+		assert_int_equal(seen(dedup, 4, now), DEDUP_DUPLICATE_PENDING);
+		assert_int_equal(seen(dedup, 2, now + 500 - TICK_MS), DEDUP_DUPLICATE);
+		assert_int_equal(seen(dedup, 2, now + 500), DEDUP_NEW);
+		assert_int_equal(seen(dedup, 1, now + 500), DEDUP_DUPLICATE);
+		assert_int_equal(evicted, 0);
+		dedup_destroy(dedup);
+	}
+}
+
 /* Workers read their clocks at different moments, and a replay brings older events. */
 static void a_lagging_clock_sees_the_mark(void **state)
 {
@@ -241,11 +337,15 @@ static void every_bit_of_the_hash_counts(void **state)
 		make_key(1000 + (uint64_t)bit, key);
 		memcpy(other, key, sizeof(other));
 		other[bit / 24 > 0] ^= (uint64_t)1 << (bit < 24 ? bit : bit - 24);
-		assert_false(dedup_test_and_insert(dedup, key, T0 + bit * 1000, &evicted));
-		assert_false(dedup_contains(dedup, other, T0 + bit * 1000));
-		assert_false(dedup_test_and_insert(dedup, other, T0 + bit * 1000, &evicted));
-		assert_true(dedup_contains(dedup, key, T0 + bit * 1000));
-		assert_true(dedup_contains(dedup, other, T0 + bit * 1000));
+		assert_int_equal(dedup_test_and_insert(dedup, key, T0 + bit * 1000, &evicted), DEDUP_NEW);
+		assert_int_equal(dedup_look(dedup, other, T0 + bit * 1000), DEDUP_NEW);
+		assert_int_equal(dedup_test_and_insert(dedup, other, T0 + bit * 1000, &evicted), DEDUP_NEW);
+		dedup_confirm(dedup, key, T0 + bit * 1000, &evicted);
+		assert_int_equal(dedup_look(dedup, key, T0 + bit * 1000), DEDUP_DUPLICATE);
+		assert_int_equal(dedup_look(dedup, other, T0 + bit * 1000), DEDUP_DUPLICATE_PENDING);
+		dedup_remove(dedup, other);
+		assert_int_equal(dedup_look(dedup, key, T0 + bit * 1000), DEDUP_DUPLICATE);
+		assert_int_equal(dedup_look(dedup, other, T0 + bit * 1000), DEDUP_NEW);
 	}
 	dedup_destroy(dedup);
 }
@@ -295,6 +395,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_mark_lives_for_the_window),
+	    cmocka_unit_test(a_pending_mark_waits_for_its_event),
+	    cmocka_unit_test(pending_marks_are_evicted_last),
+	    cmocka_unit_test(a_restored_mark_keeps_its_age),
 	    cmocka_unit_test(a_lagging_clock_sees_the_mark),
 	    cmocka_unit_test(answers_equal_the_reference),
 	    cmocka_unit_test(loads_are_held),

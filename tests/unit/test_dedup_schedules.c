@@ -29,6 +29,7 @@ struct worker {
 	int64_t now_ms;
 	uint64_t keys[MAX_KEYS]; /* what it inserts; the first n_looks are only looked for */
 	uint32_t n_keys, n_looks;
+	bool gives_up; /* some of its events are never delivered */
 };
 
 struct scheduler {
@@ -41,6 +42,10 @@ struct scheduler {
 	uint32_t evicted, missed;
 	bool endless;
 	uint8_t fresh[MAX_KEYS];
+	/* of keys with events that are given up */
+	uint8_t owners[MAX_KEYS];                       /* events between new and their end */
+	bool confirming[MAX_KEYS], confirmed[MAX_KEYS]; /* a confirmation has begun, has returned */
+	uint32_t two_owners, early, late;               /* what must not happen */
 };
 
 /* The one that the accesses below belong to; NULL while the table is prepared and checked. The calls that the
@@ -189,6 +194,35 @@ ATOMIC(32, uint32_t)
 ATOMIC(64, uint64_t)
 ATOMIC(128, unsigned __int128)
 
+/* An event that is in flight for a while, and then durable or given up. */
+static void deliver(struct scheduler *s, struct worker *worker, uint64_t key)
+{
+	uint64_t k = key % MAX_KEYS;
+	bool was_confirmed = s->confirmed[k];
+
+	switch (take(s->dedup, key, worker->now_ms, &s->evicted)) {
+	case DEDUP_NEW:
+		s->late += was_confirmed;
+		s->two_owners += s->owners[k]++ != 0;
+		step();
+		s->owners[k]--;
+		if (draw(s, 2) == 0) {
+			give_up(s->dedup, key);
+			return;
+		}
+		s->confirming[k] = true;
+		confirm(s->dedup, key, worker->now_ms, &s->evicted);
+		s->confirmed[k] = true;
+		return;
+	case DEDUP_DUPLICATE:
+		s->early += !s->confirming[k];
+		return;
+	case DEDUP_DUPLICATE_PENDING:
+		s->late += was_confirmed;
+		return;
+	}
+}
+
 static void work(int number)
 {
 	struct scheduler *s = scheduled;
@@ -199,6 +233,8 @@ static void work(int number)
 
 		if (i < worker->n_looks)
 			s->missed += !contains(s->dedup, key, worker->now_ms);
+		else if (worker->gives_up)
+			deliver(s, worker, key);
 		else if (!insert(s->dedup, key, worker->now_ms, &s->evicted))
 			s->fresh[key % MAX_KEYS]++;
 	}
@@ -249,9 +285,14 @@ static void start(struct scheduler *s, uint32_t n_workers, uint64_t seed)
 	s->evicted = 0;
 	s->missed = 0;
 	memset(s->fresh, 0, sizeof(s->fresh));
+	memset(s->owners, 0, sizeof(s->owners));
+	memset(s->confirming, 0, sizeof(s->confirming));
+	memset(s->confirmed, 0, sizeof(s->confirmed));
+	s->two_owners = s->early = s->late = 0;
 	for (uint32_t i = 0; i < n_workers; i++) {
 		s->worker[i].n_keys = 0;
 		s->worker[i].n_looks = 0;
+		s->worker[i].gives_up = false;
 		s->worker[i].now_ms = T0;
 	}
 }
@@ -400,6 +441,77 @@ static void stale_clocks_lose_nothing(void **state)
 	}
 }
 
+/* Old members are pushed about while events that may fail come and come again: never two in flight, never durable
+ * before one is, never new after. */
+static void a_mark_follows_its_event(void **state)
+{
+	enum { OLD = 16, NEW = 3, TIMES = 3 };
+	struct scheduler *s = *state;
+	uint32_t exact = 0, given_up = 0;
+
+	table(s, 24);
+	for (uint64_t seed = 0; seed < SCHEDULES; seed++) {
+		uint64_t base = MAX_KEYS * (mix(seed) % 1000000), others = 100 * MAX_KEYS;
+
+		start(s, 4, seed);
+		for (uint64_t k = 0; k < OLD; k++)
+			(void)insert(s->dedup, base + NEW + k, T0, &s->evicted);
+		for (uint32_t i = 0; i < 3; i++) {
+			s->worker[i].gives_up = true;
+			for (uint64_t k = 0; k < (uint64_t)TIMES * NEW; k++)
+				gives(&s->worker[i], base + (k + i) % NEW);
+		}
+		for (uint64_t k = 0; k < 3; k++)
+			gives(&s->worker[3], base + others + k);
+		run(s);
+		if (s->evicted != 0)
+			continue;
+		exact++;
+		assert_int_equal(s->two_owners, 0);
+		assert_int_equal(s->early, 0);
+		assert_int_equal(s->late, 0);
+		for (uint64_t k = 0; k < NEW; k++) {
+			enum dedup_answer answer =
+			    s->confirmed[(base + k) % MAX_KEYS] ? DEDUP_DUPLICATE : DEDUP_NEW;
+
+			assert_int_equal(seen(s->dedup, base + k, T0), answer);
+			given_up += answer == DEDUP_NEW;
+		}
+		for (uint64_t k = NEW; k < NEW + OLD; k++)
+			assert_int_equal(seen(s->dedup, base + k, T0), DEDUP_DUPLICATE);
+		assert_nothing_left(s);
+	}
+	assert_true(exact > SCHEDULES / 2);
+	assert_true(given_up > 0);
+}
+
+/* The same where there is no room: marks of events in flight are evicted, confirmed and removed in every order. */
+static void evicted_events_leave_nothing_behind(void **state)
+{
+	struct scheduler *s = *state;
+
+	for (uint64_t slots = 4; slots <= 8; slots += 4) {
+		uint32_t evicting = 0;
+
+		table(s, slots);
+		for (uint64_t seed = 0; seed < SCHEDULES; seed++) {
+			start(s, 4, seed);
+			for (uint32_t i = 0; i < 4; i++) {
+				s->worker[i].gives_up = true;
+				for (uint64_t k = 0; k < 12; k++)
+					gives(&s->worker[i], (k * (1 + i / 2) + 3 * i) % 12);
+			}
+			run(s);
+			assert_int_equal(s->early, 0);
+			evicting += s->evicted != 0;
+			for (uint64_t k = 0; k < 12; k++)
+				assert_int_not_equal(seen(s->dedup, k, T0), DEDUP_DUPLICATE_PENDING);
+			assert_nothing_left(s);
+		}
+		assert_true(evicting > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +519,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(moving_members_are_found, setup, teardown),
 	    cmocka_unit_test_setup_teardown(neighbours_do_not_disturb, setup, teardown),
 	    cmocka_unit_test_setup_teardown(stale_clocks_lose_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_mark_follows_its_event, setup, teardown),
+	    cmocka_unit_test_setup_teardown(evicted_events_leave_nothing_behind, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

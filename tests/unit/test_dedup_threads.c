@@ -280,6 +280,107 @@ static void a_moving_member_is_always_found(void **state)
 	assert_true(moves > 0);
 }
 
+/* Events that fail half of the time, and their retries, on many threads; other members make way for them. */
+
+struct retries {
+	struct dedup *dedup;
+	uint64_t keys;
+	_Atomic uint8_t *owners, *confirmed;
+	_Atomic uint64_t confirmations, removals, pending, violations;
+	_Atomic uint32_t evicted;
+	int rounds;
+};
+
+struct retrier {
+	struct retries *retries;
+	uint64_t random;
+	pthread_t thread;
+};
+
+static void *retry_thread(void *arg)
+{
+	struct retrier *self = arg;
+	struct retries *r = self->retries;
+	uint32_t evicted = 0;
+
+	for (int round = 0; round < r->rounds; round++) {
+		uint64_t i = (self->random = mix(self->random)) % r->keys;
+		uint8_t was_confirmed = atomic_load(&r->confirmed[i]);
+
+		switch (take(r->dedup, i, T0, &evicted)) {
+		case DEDUP_NEW:
+			if (was_confirmed == 2 || atomic_fetch_add(&r->owners[i], 1) != 0)
+				atomic_fetch_add(&r->violations, 1);
+			for (uint64_t spins = self->random >> 32 & 0xff; spins > 0; spins--)
+				atomic_signal_fence(memory_order_seq_cst);
+			atomic_fetch_sub(&r->owners[i], 1);
+			if (self->random >> 60 != 0) {
+				give_up(r->dedup, i);
+				atomic_fetch_add(&r->removals, 1);
+				break;
+			}
+			atomic_store(&r->confirmed[i], 1); /* on the way */
+			confirm(r->dedup, i, T0, &evicted);
+			atomic_store(&r->confirmed[i], 2);
+			atomic_fetch_add(&r->confirmations, 1);
+			break;
+		case DEDUP_DUPLICATE:
+			if (atomic_load(&r->confirmed[i]) == 0)
+				atomic_fetch_add(&r->violations, 1);
+			break;
+		case DEDUP_DUPLICATE_PENDING:
+			if (was_confirmed == 2)
+				atomic_fetch_add(&r->violations, 1);
+			atomic_fetch_add(&r->pending, 1);
+			break;
+		}
+	}
+	atomic_fetch_add(&r->evicted, evicted);
+	return NULL;
+}
+
+static void a_mark_follows_its_event(void **state)
+{
+	enum { THREADS = 4 };
+	const struct {
+		uint64_t slots, keys, old;
+	} sizes[] = {{64, 2, 0}, {128, 16, 90}, {4096, 300, 3500}};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++) {
+		struct retries r = {
+		    .dedup = create(sizes[n].slots, 1000), .keys = sizes[n].keys, .rounds = SCALE * 20000};
+		struct retrier retrier[THREADS];
+		uint32_t evicted = 0;
+
+		r.owners = calloc(r.keys, 1);
+		r.confirmed = calloc(r.keys, 1);
+		assert_non_null(r.owners);
+		assert_non_null(r.confirmed);
+		for (uint64_t i = 0; i < sizes[n].old; i++)
+			assert_false(insert(r.dedup, 1000000 + i, T0, &evicted));
+		assert_int_equal(evicted, 0);
+		for (int i = 0; i < THREADS; i++) {
+			retrier[i] = (struct retrier){.retries = &r, .random = (uint64_t)i + 1};
+			assert_int_equal(
+			    pthread_create(&retrier[i].thread, NULL, retry_thread, &retrier[i]), 0);
+		}
+		for (int i = 0; i < THREADS; i++)
+			assert_int_equal(pthread_join(retrier[i].thread, NULL), 0);
+		assert_int_equal(atomic_load(&r.evicted), 0);
+		assert_int_equal(atomic_load(&r.violations), 0);
+		assert_true(atomic_load(&r.removals) > r.keys);
+		assert_int_equal(atomic_load(&r.confirmations), r.keys);
+		for (uint64_t i = 0; i < r.keys; i++)
+			assert_int_equal(seen(r.dedup, i, T0), DEDUP_DUPLICATE);
+		for (uint64_t i = 0; i < sizes[n].old; i++)
+			assert_int_equal(seen(r.dedup, 1000000 + i, T0), DEDUP_DUPLICATE);
+		free((void *)r.owners);
+		free((void *)r.confirmed);
+		dedup_destroy(r.dedup);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +389,7 @@ int main(void)
 	    cmocka_unit_test(neighbours_do_not_disturb),
 	    cmocka_unit_test(overfull_tables_lose_nothing_to_races),
 	    cmocka_unit_test(a_moving_member_is_always_found),
+	    cmocka_unit_test(a_mark_follows_its_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
