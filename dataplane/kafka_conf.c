@@ -9,13 +9,12 @@
 #define DEAD_LETTER_OVERHEAD 8192u
 
 static const char *const defaults[][2] = {
-    {"enable.idempotence", "true"},
-    {"acks", "all"},
+    {"enable.idempotence", "true"}, {"acks", "all"},
     {"message.timeout.ms", "0"}, /* librdkafka never gives up by itself */
-    {"partitioner", "murmur2_random"},
-    {"queue.buffering.max.messages", "1000000"},
-    {"queue.buffering.max.kbytes", "2097151"},
-    {"linger.ms", "5"},
+    {"partitioner", "murmur2_random"}, {"queue.buffering.max.messages", "1000000"},
+    {"queue.buffering.max.kbytes", "2097151"}, {"linger.ms", "5"},
+    {"reconnect.backoff.max.ms", "3000"}, /* a cause that is mended is soon found to be */
+    {"statistics.interval.ms", "1000"},   /* they say which brokers are connected */
 };
 
 /* Properties that cannot be given, or only with these values, as librdkafka writes them. */
@@ -33,6 +32,7 @@ static const struct {
     {"partitioner", {"murmur2", "murmur2_random"}, "keys go where the Java client would put them"},
     {"transactional.id", {NULL}, "transactions are not used"},
     {"test.mock.num.brokers", {NULL}, "use bootstrap: embedded"},
+    {"statistics.interval.ms", {"1000"}, "the state in the status comes from them"},
     {"log.queue", {"false"}, "nothing reads that queue"},
 };
 
@@ -147,7 +147,7 @@ int kafka_conf_create(const struct config *config, rd_kafka_conf_t **out, struct
 		rd_kafka_conf_destroy(conf);
 		return rc;
 	}
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
 	if (!debug) /* who asks for librdkafka's debug contexts gets its log on standard error */
 		rd_kafka_conf_set_log_cb(conf, no_log);
 	*out = conf;

@@ -67,6 +67,12 @@ int kafka_producer_create(struct sink_kafka *kafka, struct kafka_producer *produ
 		rd_kafka_conf_destroy(conf);
 		return rc;
 	}
+	kafka->old_scram = kafka_connection_old_scram(conf);
+	rd_kafka_conf_set_opaque(conf, kafka);
+	if (rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_connection_certificate) != RD_KAFKA_CONF_OK) {
+		rd_kafka_conf_destroy(conf);
+		return error_set(err, -ENOTSUP, "sinks.kafka: this librdkafka has no TLS");
+	}
 	producer->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
 	if (producer->rk == NULL) {
 		rd_kafka_conf_destroy(conf);

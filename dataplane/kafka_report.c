@@ -47,6 +47,8 @@ static void delivered(struct sink_kafka *kafka, struct kafka_slot *slot, enum ka
 	uint32_t records = item == KAFKA_GROUP ? slot->groups.group[index].count : 1;
 
 	kafka->failing = false;
+	if (!kafka->connected)
+		kafka_connection_works(kafka);
 	kafka->backoff_ns = KAFKA_BACKOFF_MIN_NS;
 	kafka->delivered[batch->stream][kind_of(slot, item, index)] += records;
 	counts->records += records;
@@ -154,6 +156,22 @@ static void serve_reports(struct sink_kafka *kafka, struct kafka_producer *produ
 	}
 }
 
+static void serve_error(struct sink_kafka *kafka, struct kafka_producer *producer, rd_kafka_event_t *event)
+{
+	rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+	const char *cause;
+
+	/* It comes behind an error for each broker, and says nothing that those do not. */
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		return;
+	kafka_connection_error(kafka, code);
+	cause = kafka_connection_cause(kafka, code);
+	kafka_note_error(kafka, "%s%s%s", cause != NULL ? cause : "", cause != NULL ? ": " : "",
+	    rd_kafka_event_error_string(event));
+	if (code == RD_KAFKA_RESP_ERR__FATAL)
+		kafka_producer_fatal(kafka, producer);
+}
+
 void kafka_serve(struct sink_kafka *kafka, struct kafka_producer *producer, int timeout_ms)
 {
 	rd_kafka_event_t *event;
@@ -165,9 +183,9 @@ void kafka_serve(struct sink_kafka *kafka, struct kafka_producer *producer, int 
 		if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
 			serve_reports(kafka, producer, event);
 		} else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
-			kafka_note_error(kafka, "%s", rd_kafka_event_error_string(event));
-			if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL)
-				kafka_producer_fatal(kafka, producer);
+			serve_error(kafka, producer, event);
+		} else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_STATS && producer == &kafka->main) {
+			kafka_connection_statistics(kafka, rd_kafka_event_stats(event));
 		}
 		rd_kafka_event_destroy(event);
 	}

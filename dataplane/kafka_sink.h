@@ -7,6 +7,7 @@
  *   kafka_slot.c      a batch while the sink has it: items still to produce, records confirmed
  *   kafka_produce.c   hands items to librdkafka
  *   kafka_report.c    delivery reports, and what follows from an error
+ *   kafka_connection.c  whether brokers can be reached, and why not
  *   kafka_group.c     record: batch: gathers the events of one partition into one record
  *   kafka_producer.c  the librdkafka handles, made anew after a fatal error
  *   kafka_headers.c   CloudEvents and dead letter headers
@@ -36,6 +37,14 @@
 #define KAFKA_SLOTS 512u /* batches that the sink has at a time */
 #define KAFKA_BACKOFF_MIN_NS 50000000ull
 #define KAFKA_BACKOFF_MAX_NS 5000000000ull
+
+enum kafka_connection {
+	KAFKA_CONNECTING,
+	KAFKA_CONNECTED, /* at least one broker is up */
+	KAFKA_UNREACHABLE,
+	KAFKA_TLS_FAILED,
+	KAFKA_AUTHENTICATION_FAILED,
+};
 
 enum kafka_item { KAFKA_RECORD, KAFKA_GROUP, KAFKA_TOO_LARGE, KAFKA_ITEMS };
 
@@ -72,10 +81,12 @@ struct kafka_producer {
 
 /* What describe() shows. */
 struct kafka_status {
-	pthread_mutex_t mutex; /* of the text */
+	pthread_mutex_t mutex; /* of these three */
 	char error[512];
 	int64_t error_ms;
+	int certificate; /* librdkafka's threads: what OpenSSL last found wrong with one */
 	_Atomic uint64_t outstanding, batches, todo;                  /* sink thread: rw, others: ro */
+	_Atomic enum kafka_connection connection;                     /* sink thread: rw, others: ro */
 	_Atomic bool failing, full, no_producer, topics_unknown;      /* sink thread: rw, others: ro */
 	_Atomic uint64_t delivered[CONFIG_MAX_STREAMS][RECORD_KINDS]; /* sink thread: rw, others: ro */
 };
@@ -99,9 +110,12 @@ struct sink_kafka {
 	uint64_t retry_ns;              /* when to produce what is in the slots' todo */
 	uint64_t backoff_ns;
 	uint64_t delivered[CONFIG_MAX_STREAMS][RECORD_KINDS];
-	int confirmed;      /* since the last poll */
-	bool topic_unknown; /* ask for metadata before the next attempt */
-	bool failing;       /* an error since the last delivery */
+	int confirmed;                 /* since the last poll */
+	bool topic_unknown;            /* ask for metadata before the next attempt */
+	bool failing;                  /* an error since the last delivery */
+	bool connected;                /* to some broker, when librdkafka last said */
+	bool old_scram;                /* SCRAM as Kafka 4 refuses it */
+	enum kafka_connection trouble; /* what the last failed connection failed by */
 	struct kafka_status status;
 };
 
@@ -167,6 +181,23 @@ void kafka_outcome(
 void kafka_serve(struct sink_kafka *kafka, struct kafka_producer *producer, int timeout_ms);
 /* Remembers an error for describe(). */
 void kafka_note_error(struct sink_kafka *kafka, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* kafka_connection.c */
+
+const char *kafka_connection_name(enum kafka_connection connection);
+/* An error that librdkafka reports on its own; those that are not about connections change nothing. */
+void kafka_connection_error(struct sink_kafka *kafka, rd_kafka_resp_err_t code);
+/* Something has been delivered. */
+void kafka_connection_works(struct sink_kafka *kafka);
+/* librdkafka's statistics, once a second. */
+void kafka_connection_statistics(struct sink_kafka *kafka, const char *json);
+/* For rd_kafka_conf_set_ssl_cert_verify_cb(), with the sink as the opaque. */
+int kafka_connection_certificate(rd_kafka_t *rk, const char *broker, int32_t id, int *verdict, int depth,
+    const char *der, size_t len, char *reason, size_t reason_size, void *opaque);
+/* What OpenSSL or we know of the cause beyond librdkafka's message; NULL: nothing. */
+const char *kafka_connection_cause(struct sink_kafka *kafka, rd_kafka_resp_err_t code);
+/* Whether the properties ask for what this librdkafka cannot do with every broker. */
+bool kafka_connection_old_scram(const rd_kafka_conf_t *conf);
 
 /* kafka_producer.c */
 

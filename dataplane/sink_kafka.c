@@ -101,8 +101,12 @@ static int kafka_flush(struct sink *sink, uint64_t deadline_ns)
 
 static const char *state_name(const struct kafka_status *status)
 {
+	enum kafka_connection connection = atomic_load_explicit(&status->connection, memory_order_relaxed);
+
 	if (atomic_load_explicit(&status->no_producer, memory_order_relaxed))
 		return "restarting";
+	if (connection != KAFKA_CONNECTED)
+		return kafka_connection_name(connection);
 	if (atomic_load_explicit(&status->failing, memory_order_relaxed))
 		return "failing";
 	if (atomic_load_explicit(&status->topics_unknown, memory_order_relaxed))
