@@ -224,23 +224,24 @@ const char *wire_fault_text(enum wire_fault fault)
 
 const char *wire_error_name(unsigned int code)
 {
-	static const char *const names[] = {
-	    [WIRE_ERROR_NONE] = "none",
-	    [WIRE_ERROR_VERSION] = "version",
-	    [WIRE_ERROR_UNKNOWN_STREAM] = "unknown_stream",
-	    [WIRE_ERROR_BAD_MAC] = "bad_mac",
-	    [WIRE_ERROR_TOO_LARGE] = "too_large",
-	    [WIRE_ERROR_UNKNOWN_SESSION] = "unknown_session",
-	    [WIRE_ERROR_STALE_EPOCH] = "stale_epoch",
-	    [WIRE_ERROR_MALFORMED] = "malformed",
-	    [WIRE_ERROR_UNKNOWN_SOURCE] = "unknown_source",
-	    [WIRE_ERROR_DRAINING] = "draining",
-	    [WIRE_ERROR_NOT_READY] = "not_ready",
-	    [WIRE_ERROR_TOO_MANY_SOURCES] = "too_many_sources",
+	static const char *const names[WIRE_ERROR_COUNT] = {[WIRE_ERROR_NONE] = "none",
+#define X(code, suffix, name, help) [code] = name,
+	    WIRE_ERROR_TABLE(X)
+#undef X
 	};
 
-	_Static_assert(sizeof(names) / sizeof(names[0]) == WIRE_ERROR_COUNT, "one name for each code");
 	return code < WIRE_ERROR_COUNT ? names[code] : "unknown";
+}
+
+const char *wire_error_help(unsigned int code)
+{
+	static const char *const helps[WIRE_ERROR_COUNT] = {[WIRE_ERROR_NONE] = "",
+#define X(code, suffix, name, help) [code] = help,
+	    WIRE_ERROR_TABLE(X)
+#undef X
+	};
+
+	return code < WIRE_ERROR_COUNT ? helps[code] : "";
 }
 
 uint32_t wire_stream_hash(const char *name, size_t len)

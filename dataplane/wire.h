@@ -72,21 +72,29 @@ enum wire_flag {
 	WIRE_FLAG_RETRANSMIT = 4, /* DATA: this frame was sent before in this epoch */
 };
 
-/* Codes of ERROR frames; append only. */
+/* Codes of ERROR frames: append only. */
+/* clang-format off */
+/*     code enum suffix        name                help */
+#define WIRE_ERROR_TABLE(X) \
+	X(1,  VERSION,          "version",          "the frame's version is not spoken here") \
+	X(2,  UNKNOWN_STREAM,   "unknown_stream",   "the port belongs to another stream") \
+	X(3,  BAD_MAC,          "bad_mac",          "a MAC is required, or is by an unknown key, or is wrong") \
+	X(4,  TOO_LARGE,        "too_large",        "the payload is longer than WELCOME's max_payload") \
+	X(5,  UNKNOWN_SESSION,  "unknown_session",  "no session has this token: say HELLO; in answer to CLOSE: it has ended") \
+	X(6,  STALE_EPOCH,      "stale_epoch",      "a session with a higher epoch is live; the header's epoch is that one") \
+	X(7,  MALFORMED,        "malformed",        "the frame breaks a rule of its format") \
+	X(8,  UNKNOWN_SOURCE,   "unknown_source",   "the source is not listed, or has been revoked") \
+	X(9,  DRAINING,         "draining",         "the daemon is about to stop: go to another") \
+	X(10, NOT_READY,        "not_ready",        "the daemon cannot take events yet") \
+	X(11, TOO_MANY_SOURCES, "too_many_sources", "no session is free")
+/* clang-format on */
+
 enum wire_error_code {
 	WIRE_ERROR_NONE = 0,
-	WIRE_ERROR_VERSION = 1,
-	WIRE_ERROR_UNKNOWN_STREAM = 2,
-	WIRE_ERROR_BAD_MAC = 3,
-	WIRE_ERROR_TOO_LARGE = 4,
-	WIRE_ERROR_UNKNOWN_SESSION = 5, /* say HELLO again; in answer to CLOSE: closed */
-	WIRE_ERROR_STALE_EPOCH = 6,     /* the header's epoch is that of the live session */
-	WIRE_ERROR_MALFORMED = 7,
-	WIRE_ERROR_UNKNOWN_SOURCE = 8,
-	WIRE_ERROR_DRAINING = 9, /* go to another daemon */
-	WIRE_ERROR_NOT_READY = 10,
-	WIRE_ERROR_TOO_MANY_SOURCES = 11,
-	WIRE_ERROR_COUNT
+#define X(code, suffix, name, help) WIRE_ERROR_##suffix = (code),
+	WIRE_ERROR_TABLE(X)
+#undef X
+	    WIRE_ERROR_COUNT
 };
 
 /* Host byte order. `length` and `type` are set by the writers of the payloads. */
@@ -147,6 +155,9 @@ const char *wire_fault_text(enum wire_fault fault);
 
 /* "unknown_session"; "unknown" for a code that this version does not know. */
 const char *wire_error_name(unsigned int code);
+
+/* What it means, in a few words; "" for a code that this version does not know. */
+const char *wire_error_help(unsigned int code);
 
 /* Writes the WIRE_HEADER_BYTES of a header. */
 void wire_write_header(uint8_t *out, const struct wire_header *header);
