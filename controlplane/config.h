@@ -154,6 +154,12 @@ struct config {
 		enum file_compression compression;
 	} files;
 	struct {
+		bool authentication_required;
+		uint16_t window; /* frames of one session */
+		uint32_t max_sources;
+		uint64_t rate, burst; /* events per second of one source, and events; 0: not limited */
+	} transport;
+	struct {
 		char *socket;    /* path of the Unix socket */
 		char *http_host; /* loopback address for /metrics; NULL: off */
 		uint16_t http_port;

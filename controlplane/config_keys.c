@@ -40,6 +40,7 @@ static const struct key_choice hugepages[] = {{"auto", HUGEPAGES_AUTO, NULL},
 static const struct key_choice kafka_records[] = {
     {"event", KAFKA_RECORD_EVENT, NULL}, {"batch", KAFKA_RECORD_BATCH, NULL}, END};
 static const struct key_choice kafka_headers[] = {{"cloudevents", true, NULL}, {"none", false, NULL}, END};
+static const struct key_choice authentications[] = {{"off", false, NULL}, {"required", true, NULL}, END};
 static const struct key_choice compressions[] = {
     {"zstd", FILE_COMPRESSION_ZSTD, NULL}, {"none", FILE_COMPRESSION_NONE, NULL}, END};
 
@@ -506,6 +507,49 @@ static const struct config_section sinks_section = {.path = "sinks",
     .keys = sinks_keys,
     .help = "Where records are stored; at least one. With several, an event is durable when all have it."};
 
+static const struct config_key transport_keys[] = {
+    {.name = "authentication",
+        .kind = KEY_CHOICE,
+        AT(config, transport.authentication_required),
+        .choices = authentications,
+        .preset = "off",
+        .help = "`required`: only sources that are listed, and only with their MAC."},
+    {.name = "window",
+        .kind = KEY_UNSIGNED,
+        AT(config, transport.window),
+        .preset = "1024",
+        .min = 1,
+        .max = 2048,
+        .unit = " frames",
+        .help = "How many frames of one source may be on their way at once."},
+    {.name = "max_sources",
+        .kind = KEY_UNSIGNED,
+        AT(config, transport.max_sources),
+        .preset = "256",
+        .min = 1,
+        .max = 4096,
+        .help = "How many sources can be connected at once; each stream that a source sends to counts."},
+    {.name = "rate",
+        .kind = KEY_UNSIGNED,
+        AT(config, transport.rate),
+        .preset = "0",
+        .max = 1000000000,
+        .unit = " events/s",
+        .help = "The most that one source may send, unless it has a rate of its own; 0 is no limit."},
+    {.name = "burst",
+        .kind = KEY_UNSIGNED,
+        AT(config, transport.burst),
+        .preset = "0",
+        .max = 1000000000,
+        .unit = " events",
+        .help = "What a source may send at once beyond its rate; 0 is what the rate gives in one second."},
+    END};
+static const struct config_section transport_section = {.path = "transport",
+    .keys = transport_keys,
+    .help =
+        "The event transport, for senders that wait until their events are durable (docs/protocol.md). It "
+        "is spoken on every stream's UDP port, beside plain datagrams."};
+
 static const struct config_key control_keys[] = {{.name = "socket",
                                                      .kind = KEY_STRING,
                                                      AT(config, control.socket),
@@ -585,6 +629,11 @@ static const struct config_key root_keys[] = {
         .section = &sinks_section,
         .required = true,
         .help = "Where records are stored."},
+    {.name = "transport",
+        .kind = KEY_SECTION,
+        .section = &transport_section,
+        .preset_help = "its defaults",
+        .help = "Senders that wait for acknowledgements."},
     {.name = "control",
         .kind = KEY_SECTION,
         .section = &control_section,

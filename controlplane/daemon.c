@@ -81,6 +81,7 @@ static void tick(struct daemon *d)
 	for (uint32_t i = 0; i < d->n_ethdevs; i++)
 		if (ethdev_check(d->ethdevs[i], clock_mono_ns(d->clock), &err) != 0)
 			log_line(LOG_WARNING, "%s", err.text);
+	transport_tick(d->engine->transport, clock_mono_ns(d->clock));
 	check_sources(d);
 	check_leaks(d);
 	update_readiness(d);

@@ -263,6 +263,7 @@ uint32_t emit_event(struct batch *batch, struct event *event, const struct emit_
 	    .raw = batch->used,
 	    .raw_len = event->len,
 	    .time_ms = event->time_ms,
+	    .ticket = event->ticket,
 	    .key = {event->key[0], event->key[1]},
 	};
 	memcpy(batch->bytes + batch->used, event->data, event->len);

@@ -104,6 +104,24 @@ static int create_completion(struct engine *engine, struct error *err)
 	return completion_create(dedup, engine->n_streams, engine->clock, &engine->completion, err);
 }
 
+static int create_transport(struct engine *engine, struct error *err)
+{
+	struct transport_options options = {
+	    .config = engine->config,
+	    .n_workers = engine->n_workers,
+	    .pools = engine->pools,
+	    .rcu = engine->rcu,
+	};
+	struct completion_listener listener = {
+	    .complete = transport_completed, .give_up = transport_given_up};
+	int ret = transport_create(&options, &engine->transport, err);
+
+	listener.context = engine->transport;
+	if (ret == 0 && completion_listen(engine->completion, &listener) != 0)
+		ret = error_set(err, -ENOSPC, "too many listeners to completions");
+	return ret;
+}
+
 int engine_create(
     const struct config *config, const struct engine_options *options, struct engine **out, struct error *err)
 {
@@ -142,6 +160,9 @@ int engine_create(
 	ret = create_rcu(engine, options->n_workers, err);
 	if (ret != 0)
 		goto err;
+	ret = create_transport(engine, err);
+	if (ret != 0)
+		goto err;
 	atomic_store(&engine->accepting, engine_dimensions_ready(engine, &missing));
 	*out = engine;
 	return 0;
@@ -168,6 +189,7 @@ void engine_destroy(struct engine *engine)
 		schema_destroy(engine->streams[s].schema);
 	}
 	completion_destroy(engine->completion);
+	transport_destroy(engine->transport);
 	free(engine->rcu);
 	free(engine);
 }

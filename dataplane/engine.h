@@ -17,6 +17,7 @@
 #include "dimension.h"
 #include "emit.h"
 #include "schema.h"
+#include "transport.h"
 #include "validate.h"
 
 #include <stdatomic.h>
@@ -62,6 +63,7 @@ struct engine {
 	    accepting; /* control: rw, workers: ro. False: required dimensions are missing, events are shed */
 
 	struct completion *completion; /* of the workers' batches: confirms the marks in the dedup windows */
+	struct transport *transport;   /* the sessions of senders who wait for acknowledgements */
 	struct rte_rcu_qsbr *rcu;      /* workers report quiescent states, control waits for them */
 	uint32_t n_workers, n_sinks;
 	struct batch_pool *pools[ENGINE_MAX_WORKERS];

@@ -68,7 +68,8 @@ struct event {
 	uint16_t n_unknown;
 	uint32_t missing;       /* bit i: join i found no row */
 	uint32_t reason_offset; /* byte offset in the event that the reason is about, for parse errors */
-	uint32_t reserved[3];
+	uint32_t ticket;        /* of the sender who waits for the event (transport.h); 0: nobody does */
+	uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct event) == 64, "one event, one cache line");
 

@@ -97,7 +97,7 @@ void ledger_sum(const struct worker_ledger *workers, size_t n_workers, const str
 	for (size_t i = 0; i < n_workers; i++) {
 		const struct worker_stream_counts *c = &workers[i].stream[stream];
 
-		if (c->received != c->handed + c->duplicate + c->shed)
+		if (c->received != c->handed + c->duplicate + c->shed + c->parked)
 			workers_balance = false;
 		add_words(&out->worker, c, sizeof(*c));
 	}
@@ -110,6 +110,6 @@ void ledger_sum(const struct worker_ledger *workers, size_t n_workers, const str
 	out->duplicate = out->worker.duplicate;
 	out->shed = out->worker.shed + out->sink.shed;
 	completed = out->durable + out->dead_lettered + out->sink.shed;
-	out->in_flight = out->worker.handed - completed;
+	out->in_flight = out->worker.handed - completed + out->worker.parked;
 	out->conserved = workers_balance && completed <= out->worker.handed && (!idle || out->in_flight == 0);
 }

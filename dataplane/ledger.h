@@ -29,6 +29,7 @@ struct worker_stream_counts {
 	uint64_t duplicate; /* dropped as duplicates */
 	uint64_t flagged;   /* duplicates passed on with the flag */
 	uint64_t shed;
+	uint64_t parked; /* duplicates that wait for their original; goes up and down */
 	uint64_t dedup_evicted;  /* live marks overwritten: the budget does not hold the window */
 	uint64_t enriched_bytes; /* written as enriched records */
 	uint64_t reasons[REASON_COUNT];
@@ -49,10 +50,22 @@ enum stage {
 };
 const char *stage_name(enum stage stage);
 
+/* The event transport's frames, refused ones apart: those are frame_reasons. */
+struct transport_counts {
+	uint64_t hellos;         /* HELLO frames that were answered with WELCOME */
+	uint64_t frames, events; /* DATA frames that were taken, and what they held */
+	uint64_t retransmitted;  /* of these, said by the sender to be sent again: the first one was lost */
+	uint64_t probes, closes;
+	uint64_t acknowledgements;
+	uint64_t errors; /* ERROR frames sent */
+	uint64_t unsent; /* answers held back by a limit, or not taken by the port */
+};
+
 struct worker_counts {
 	uint64_t loops, busy_loops; /* of the worker; busy: there was something to do */
 	uint64_t packets, packet_bytes;
 	uint64_t batches; /* handed to the sinks */
+	struct transport_counts transport;
 	uint64_t stage_cycles[STAGE_COUNT];
 	uint64_t stage_events[STAGE_COUNT];
 	uint64_t frame_reasons[REASON_COUNT]; /* frames discarded before they belonged to a stream */

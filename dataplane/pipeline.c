@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pipeline.h"
 
+#include "fill.h"
 #include "timestamp.h"
 
 #include <errno.h>
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
-#include <rte_prefetch.h>
-#include <rte_ring.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,12 +14,9 @@
  * groups then get fuller batches, instead of all batches being away with a few events in each. */
 #define LINGER_NS (2u * 1000 * 1000)
 
-/* How far ahead of its use memory is asked for, and how much of it. */
-#define PREFETCH_PACKETS 4u
-#define PREFETCH_PACKET_BYTES 2048u
+/* How far ahead of its use output is asked for. */
 #define PREFETCH_OUTPUT_BYTES 1024u /* a raw event and its enriched record */
 
-static bool fill_burst(struct pipeline *p);
 static void identify(struct pipeline *p);
 static void dedup(struct pipeline *p);
 static void emit(struct pipeline *p);
@@ -44,7 +40,8 @@ static bool run_burst(struct pipeline *p)
 	burst->n = 0;
 	burst->text_used = 0;
 	burst->now_ms = clock_wall_ms(engine->clock);
-	burst->mono_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000);
+	p->now_ns = clock_mono_ns(engine->clock);
+	burst->mono_ms = (int64_t)(p->now_ns / 1000000);
 	/* Before the dimensions are looked up: an event that is accepted finds all that are required. */
 	p->accepting = atomic_load_explicit(&engine->accepting, memory_order_acquire);
 	enrich_begin(p->enrich, engine);
@@ -107,202 +104,6 @@ int pipeline_poll(struct pipeline *p, struct source *source)
 	return p->burst->n > 0 ? (int)p->burst->n : 0;
 }
 
-/* Hands a stream's open batch to every sink. The rings hold as many entries as there are batches. */
-static void hand_over(struct pipeline *p, uint16_t stream)
-{
-	struct batch *batch = p->open[stream];
-
-	p->open[stream] = NULL;
-	if (batch == NULL)
-		return;
-	if (batch->n_events == 0) {
-		batch_put(p->engine->pools[p->worker], batch);
-		return;
-	}
-	atomic_store_explicit(&batch->refs, p->engine->n_sinks, memory_order_release);
-	for (uint32_t s = 0; s < p->engine->n_sinks; s++)
-		(void)rte_ring_sp_enqueue(p->engine->rings[p->worker][s], batch);
-	p->ledger->worker.batches++;
-}
-
-/* Whether the stream's batch takes one more event of that bound in this burst, getting a new batch if it must
- * and can. */
-enum room { ROOM, ROOM_NEXT_BURST, ROOM_NONE };
-
-static enum room make_room(struct pipeline *p, uint16_t stream, uint32_t bound)
-{
-	struct batch *batch = p->open[stream];
-
-	if (likely(batch != NULL && batch->used + p->planned_bytes[stream] + bound <= BATCH_BYTES &&
-	           batch->n_events + p->planned_events[stream] < BATCH_EVENTS))
-		return ROOM;
-	if (p->planned_events[stream] > 0)
-		return ROOM_NEXT_BURST;
-	hand_over(p, stream);
-	batch = batch_get(p->engine->pools[p->worker]);
-	if (batch == NULL)
-		return ROOM_NONE;
-	batch->worker = p->worker;
-	batch->stream = stream;
-	batch->arrival_ms = p->burst->now_ms;
-	batch->opened_ns = clock_mono_ns(p->engine->clock);
-	batch->completion = p->engine->completion;
-	p->open[stream] = batch;
-	return ROOM;
-}
-
-/* One line, trimmed, becomes an event of the burst. False: the burst is full, or its batch is; try again. */
-static bool add_event(struct pipeline *p, const char *data, uint32_t len)
-{
-	const struct stream *stream = &p->engine->streams[p->packet_stream];
-	struct worker_stream_counts *counts = &p->ledger->stream[p->packet_stream];
-	bool whole = len <= stream->schema->max_event_bytes;
-	uint32_t bound = whole ? emit_bound(&stream->plan, len, p->row_bytes[p->packet_stream])
-	                       : len + stream->plan.overhead;
-	enum reason shed = REASON_NONE;
-
-	if (unlikely(!p->accepting)) {
-		shed = REASON_SHED_NOT_READY;
-	} else {
-		switch (make_room(p, p->packet_stream, bound)) {
-		case ROOM:
-			break;
-		case ROOM_NEXT_BURST:
-			return false;
-		case ROOM_NONE:
-			shed = REASON_SHED_SINK_FULL;
-			break;
-		}
-	}
-	if (unlikely(shed != REASON_NONE) && p->source->lossless) {
-		p->stalled = true;
-		return false;
-	}
-	counts->received++;
-	counts->received_bytes += len;
-	p->touched |= UINT64_C(1) << p->packet_stream;
-	if (unlikely(shed != REASON_NONE)) {
-		counts->shed++;
-		counts->reasons[shed]++;
-		return true;
-	}
-	p->planned_bytes[p->packet_stream] += bound;
-	p->planned_events[p->packet_stream]++;
-
-	struct event *event = &p->burst->event[p->burst->n++];
-
-	event->data = data;
-	event->len = len;
-	event->stream = p->packet_stream;
-	event->reason = whole ? REASON_NONE : REASON_EVENT_TOO_LARGE;
-	event->flags = 0;
-	event->time_ms = p->burst->now_ms;
-	event->reason_field = SCHEMA_NO_FIELD;
-	event->reason_offset = 0;
-	event->n_unknown = 0;
-	event->missing = 0;
-	return true;
-}
-
-/* Packets come from memory that the core has not seen: their lines are asked for a few packets ahead. */
-static inline void prefetch_packet(const struct pipeline *p, uint32_t ahead)
-{
-	const struct packet *packet;
-
-	if (p->packet + ahead >= p->n_packets)
-		return;
-	packet = &p->packets[p->packet + ahead];
-	for (uint32_t at = 0; at < packet->len && at < PREFETCH_PACKET_BYTES; at += RTE_CACHE_LINE_SIZE)
-		rte_prefetch0(packet->data + at);
-}
-
-/* Finds the payload of the current packet and its stream. False: the packet is discarded and counted. */
-static bool open_packet(struct pipeline *p)
-{
-	struct frame frame;
-	enum reason reason = frame_parse(&p->packets[p->packet], p->ports, &frame);
-
-	prefetch_packet(p, PREFETCH_PACKETS);
-	if (unlikely(reason != REASON_NONE)) {
-		p->ledger->worker.frame_reasons[reason]++;
-		return false;
-	}
-	p->packet_had_event = false;
-	p->cursor = frame.payload;
-	p->end = frame.payload + frame.len;
-	p->packet_stream = frame.stream;
-	return true;
-}
-
-static inline bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* Splits the current packet into lines until it ends or the burst is full. False: not finished with the
- * packet. */
-static bool split_packet(struct pipeline *p)
-{
-	while (p->cursor < p->end) {
-		const char *start = p->cursor;
-		const char *newline = memchr(start, '\n', (size_t)(p->end - start));
-		const char *stop = newline != NULL ? newline : p->end;
-		const char *next = newline != NULL ? newline + 1 : p->end;
-
-		while (start < stop && is_space(*start))
-			start++;
-		while (stop > start && is_space(stop[-1]))
-			stop--;
-		if (start < stop) {
-			if (p->burst->n == BURST_EVENTS ||
-			    p->burst->text_used + (uint32_t)(stop - start) > p->burst->text_size)
-				return false;
-			if (!add_event(p, start, (uint32_t)(stop - start)))
-				return false;
-			p->burst->text_used += (uint32_t)(stop - start);
-			p->packet_had_event = true;
-		}
-		p->cursor = next;
-	}
-	return true;
-}
-
-/* Frame: packets become events. Returns whether anything moved. */
-static bool fill_burst(struct pipeline *p)
-{
-	uint32_t first = p->packet;
-	const char *at = p->cursor;
-	bool moved;
-
-	memset(p->planned_bytes, 0, sizeof(p->planned_bytes[0]) * p->engine->n_streams);
-	memset(p->planned_events, 0, sizeof(p->planned_events[0]) * p->engine->n_streams);
-	for (uint16_t s = 0; s < p->engine->n_streams; s++) {
-		const struct stream *stream = &p->engine->streams[s];
-
-		p->row_bytes[s] = 0;
-		for (size_t j = 0; j < stream->config->n_enrich; j++) {
-			const struct dimension *d = p->enrich->dimensions[stream->join_dimension[j]];
-
-			p->row_bytes[s] += d != NULL ? d->max_row_bytes : 0;
-		}
-	}
-	while (p->packet < p->n_packets) {
-		if (p->cursor == NULL && !open_packet(p)) {
-			p->packet++;
-			continue;
-		}
-		if (!split_packet(p))
-			break;
-		if (!p->packet_had_event)
-			p->ledger->worker.frame_reasons[REASON_FRAME_EMPTY]++;
-		p->cursor = NULL;
-		p->packet++;
-	}
-	moved = p->packet != first || p->cursor != at || p->burst->n > 0;
-	p->burst->text_used = 0; /* it counted what decoding may need; now it counts what decoding takes */
-	return moved && !(p->burst->n == 0 && p->stalled);
-}
-
 /* What makes the event itself: its declared identity, or all of its bytes. */
 static void identify(struct pipeline *p)
 {
@@ -350,11 +151,17 @@ static void dedup(struct pipeline *p)
 		if (stream->config->dedup_mode == DEDUP_FLAG) {
 			event->flags |= EVENT_DUPLICATE;
 			counts->flagged++;
-		} else {
-			event_end(event, REASON_DUPLICATE, SCHEMA_NO_FIELD);
-			counts->duplicate++;
-			counts->reasons[REASON_DUPLICATE]++;
+			continue;
 		}
+		event_end(event, REASON_DUPLICATE, SCHEMA_NO_FIELD);
+		/* Its sender may only be told that it is durable once the original is. */
+		if (event->ticket != 0 && answer == DEDUP_DUPLICATE_PENDING) {
+			parked_add(p->parked, event);
+			continue;
+		}
+		transport_complete(p->engine->transport, event->ticket, REASON_DUPLICATE);
+		counts->duplicate++;
+		counts->reasons[REASON_DUPLICATE]++;
 	}
 }
 
@@ -413,8 +220,24 @@ uint32_t pipeline_hand_over(struct pipeline *p, bool all)
 		if (p->open[s] == NULL || (!all && now_ns - p->open[s]->opened_ns < linger_ns))
 			continue;
 		n += p->open[s]->n_events > 0;
-		hand_over(p, s);
+		fill_hand_over(p, s);
 	}
+	if (n > 0)
+		pipeline_publish(p);
+	return n;
+}
+
+uint32_t pipeline_answer(struct pipeline *p)
+{
+	uint64_t now_ns;
+	uint32_t n;
+
+	if (likely(!transport_pending(p->transport) && !parked_any(p->parked)))
+		return 0;
+	now_ns = clock_mono_ns(p->engine->clock);
+	n = parked_check(p->parked, now_ns, &p->touched);
+	n += transport_answer(p->transport, now_ns,
+	    atomic_load_explicit(&p->engine->accepting, memory_order_acquire));
 	if (n > 0)
 		pipeline_publish(p);
 	return n;
@@ -464,6 +287,11 @@ int pipeline_create(struct engine *engine, uint16_t worker, struct pipeline **ou
 	p->ledger = calloc(1, sizeof(*p->ledger));
 	if (p->burst == NULL || p->enrich == NULL || p->ledger == NULL)
 		goto err;
+	p->transport = transport_worker(engine->transport, worker, &p->ledger->worker.transport);
+	ret = parked_create(engine, p->ledger, &p->parked);
+	if (ret != 0)
+		goto err;
+	ret = -ENOMEM;
 	p->burst->unknown = calloc((size_t)BURST_EVENTS * BURST_MAX_UNKNOWN, sizeof(struct member));
 	/* A burst ends early rather than run out of text; the largest line that a source hands out always
 	 * fits. */
@@ -489,6 +317,7 @@ void pipeline_destroy(struct pipeline *p)
 		if (p->open[s] != NULL)
 			batch_put(p->engine->pools[p->worker], p->open[s]);
 	json_parser_fini(&p->parser);
+	parked_destroy(p->parked);
 	free(p->ports);
 	validator_scratch_free(p->scratch);
 	if (p->burst != NULL) {

@@ -12,6 +12,7 @@
 #include "enrich.h"
 #include "frame.h"
 #include "json.h"
+#include "parked.h"
 #include "source.h"
 
 struct pipeline {
@@ -25,14 +26,18 @@ struct pipeline {
 	const char *cursor, *end;   /* rest of that packet's payload; NULL: not yet looked at */
 	uint16_t packet_stream;
 	bool packet_had_event;
+	uint32_t ticket; /* of the next event of that packet, if its sender waits for an acknowledgement; or 0 */
 	bool accepting; /* for the whole burst */
 	bool stalled;   /* a lossless source's event found no batch; tried again at the next poll */
 
+	uint64_t now_ns; /* the burst's monotonic clock */
 	struct burst *burst;
 	struct enrich *enrich;
 	struct json_parser parser;
 	struct hs_scratch *scratch;
 	struct frame_ports *ports;
+	struct transport_worker *transport;
+	struct parked *parked;
 
 	struct batch *open[CONFIG_MAX_STREAMS];     /* being filled; NULL: none */
 	uint32_t planned_bytes[CONFIG_MAX_STREAMS]; /* what this burst may add to it, at most */
@@ -62,6 +67,9 @@ static inline bool pipeline_pending(const struct pipeline *pipeline)
 
 /* Hands open batches that are older than the linger (or all of them) to the sinks. Returns how many. */
 uint32_t pipeline_hand_over(struct pipeline *pipeline, bool all);
+
+/* Settles what waits for originals and sends the acknowledgements that are due. Returns how much there was to do. */
+uint32_t pipeline_answer(struct pipeline *pipeline);
 
 /* Makes the ledger visible to other threads. Called at the end of each burst; call it once more when idle. */
 void pipeline_publish(struct pipeline *pipeline);

@@ -103,8 +103,9 @@ static int configure(const struct port_options *options, struct port *port, stru
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & spread;
 	}
-	/* Nothing is sent, but some drivers want their queues in pairs. */
+	/* Acknowledgements leave by the queue that the frames came by. */
 	n_tx = info.max_tx_queues < options->queues ? info.max_tx_queues : options->queues;
+	port->n_tx = n_tx;
 	rc = rte_eth_dev_configure(port->id, options->queues, n_tx, &conf);
 	if (rc < 0)
 		return error_set(err, rc, "%s: configuring %u rx queues: %s", options->device,

@@ -29,6 +29,7 @@ struct port {
 	bool probed;      /* by us: to be removed again */
 	bool hw_checksum; /* the port verifies IPv4 and UDP checksums */
 	bool rss;         /* the port spreads datagrams over its queues */
+	uint16_t n_tx;    /* tx queues, at most as many as rx queues */
 	char driver[32];
 	struct rte_mempool *pool;
 };

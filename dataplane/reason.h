@@ -36,6 +36,23 @@ enum reason_class {
 	X(FRAME_UDP_CHECKSUM,    FRAME,       "frame",    "frame_udp_checksum",       "UDP checksum is wrong") \
 	X(FRAME_UNKNOWN_PORT,    FRAME,       "frame",    "frame_unknown_port",       "no stream listens on the UDP port") \
 	X(FRAME_EMPTY,           FRAME,       "frame",    "frame_empty",              "a datagram that holds no event") \
+	X(FRAME_MALFORMED,       FRAME,       "frame",    "frame_malformed",          "starts like a transport frame, but its header or its lines are wrong") \
+	X(FRAME_VERSION,         FRAME,       "frame",    "frame_version",            "a transport frame of another version") \
+	X(FRAME_WRONG_STREAM,    FRAME,       "frame",    "frame_wrong_stream",       "a transport frame for another stream than its port's") \
+	X(FRAME_UNKNOWN_SOURCE,  FRAME,       "frame",    "frame_unknown_source",     "a transport frame of a source that is not listed, or is revoked") \
+	X(FRAME_BAD_MAC,         FRAME,       "frame",    "frame_bad_mac",            "a transport frame without the MAC that is needed, or with a wrong one") \
+	X(FRAME_STALE_EPOCH,     FRAME,       "frame",    "frame_stale_epoch",        "HELLO of an older run of a source than the one that is connected") \
+	X(FRAME_TOO_MANY_SOURCES, FRAME,      "frame",    "frame_too_many_sources",   "a transport frame of a source beyond transport.max_sources") \
+	X(FRAME_NO_WAY_BACK,     FRAME,       "frame",    "frame_no_way_back",        "HELLO that cannot be answered: a group address, or no port") \
+	X(FRAME_UNKNOWN_SESSION, FRAME,       "frame",    "frame_unknown_session",    "a transport frame of no session here: the sender says HELLO again") \
+	X(FRAME_BUSY,            FRAME,       "frame",    "frame_busy",               "HELLO or a first frame while sessions were being changed: it comes again") \
+	X(FRAME_TOO_LARGE,       FRAME,       "frame",    "frame_too_large",          "a transport frame larger than the sender was told") \
+	X(FRAME_WINDOW,          FRAME,       "frame",    "frame_window",             "a transport frame outside its session's window") \
+	X(FRAME_REPEATED,        FRAME,       "frame",    "frame_repeated",           "a transport frame that was received before") \
+	X(FRAME_RATE,            FRAME,       "frame",    "frame_rate",               "a transport frame above its source's rate: the sender is told to slow down") \
+	X(FRAME_NO_ROOM,         FRAME,       "frame",    "frame_no_room",            "no buffer for all events of a transport frame: it comes again") \
+	X(FRAME_NOT_READY,       FRAME,       "frame",    "frame_not_ready",          "a transport frame while a required dimension was not loaded: it comes again") \
+	X(FRAME_DRAINING,        FRAME,       "frame",    "frame_draining",           "a transport frame while the daemon was shutting down") \
 	X(JSON_SYNTAX,           DEAD_LETTER, "parse",    "json_syntax",              "not JSON by RFC 8259") \
 	X(JSON_UTF8,             DEAD_LETTER, "parse",    "json_utf8",                "a string is not valid UTF-8") \
 	X(JSON_CONTROL,          DEAD_LETTER, "parse",    "json_control",             "an unescaped control character inside a string") \
@@ -63,6 +80,7 @@ enum reason_class {
 	X(RECORD_TOO_LARGE,      DEAD_LETTER, "emit",     "record_too_large",         "the enriched record is larger than the sink takes") \
 	X(SHED_SINK_FULL,        SHED,        "emit",     "shed_sink_full",           "no buffer was free: the sinks are slower than the sender") \
 	X(SHED_NOT_READY,        SHED,        "emit",     "shed_not_ready",           "a required dimension was not loaded") \
+	X(SHED_FORGOTTEN,        SHED,        "dedup",    "shed_forgotten",           "a duplicate whose original was not delivered: its frame comes again") \
 	X(SHED_UNDELIVERED,      SHED,        "sink",     "shed_undelivered",         "still not confirmed by the sink when the shutdown deadline ended")
 /* clang-format on */
 

@@ -9,6 +9,7 @@
 
 #include "error.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +54,9 @@ struct source_ops {
 	int (*poll)(struct source *source, struct packet *packets, uint32_t max);
 	/* Worker: the packets of the last poll are not needed any more. */
 	void (*release)(struct source *source, struct packet *packets, uint32_t n);
+	/* Worker: sends one packet, headers included, to where packets come from. NULL: the source cannot. 0,
+	 * -EAGAIN: not now, or -EMSGSIZE. */
+	int (*send)(struct source *source, const void *packet, uint32_t len);
 	/* Control thread, any time. */
 	void (*stats)(struct source *source, struct source_stats *out);
 	void (*destroy)(struct source *source);
@@ -74,6 +78,12 @@ static inline int source_poll(struct source *source, struct packet *packets, uin
 static inline void source_release(struct source *source, struct packet *packets, uint32_t n)
 {
 	source->ops->release(source, packets, n);
+}
+
+/* -ENOTSUP where the source cannot send. */
+static inline int source_send(struct source *source, const void *packet, uint32_t len)
+{
+	return source->ops->send == NULL ? -ENOTSUP : source->ops->send(source, packet, len);
 }
 
 static inline void source_destroy(struct source *source)

@@ -28,8 +28,9 @@ enum endpoint_state {
 struct endpoint {
 	struct source source;
 	/* worker */
-	uint16_t port_id, queue_id; /* written by control while parked */
-	uint32_t held;              /* packets handed out and not released */
+	uint16_t port_id, queue_id;  /* written by control while parked, like what follows */
+	struct rte_mempool *tx_pool; /* NULL: the queue cannot send */
+	uint32_t held;               /* packets handed out and not released */
 	_Atomic int state; /* RUNNING -> PARK and PARKED -> RUNNING: control; PARK -> PARKED: worker */
 	_Atomic uint64_t packets, bytes; /* worker: rw, control: ro */
 	_Atomic uint64_t idle;           /* polls that gave nothing. worker: rw, control: ro */
@@ -144,7 +145,41 @@ static void ethdev_release(struct source *source, struct packet *packets, uint32
 	}
 }
 
+/* On AF_XDP a system call for each packet: acknowledgements are few compared with what they acknowledge. */
+static int ethdev_send(struct source *source, const void *packet, uint32_t len)
+{
+	struct endpoint *endpoint = (struct endpoint *)source;
+	struct rte_mbuf *mbuf;
+	char *data;
+
+	if (endpoint->tx_pool == NULL)
+		return -ENOTSUP;
+	if (atomic_load_explicit(&endpoint->state, memory_order_acquire) != ENDPOINT_RUNNING)
+		return -EAGAIN;
+	mbuf = rte_pktmbuf_alloc(endpoint->tx_pool);
+	if (mbuf == NULL)
+		return -EAGAIN;
+	data = len <= UINT16_MAX ? rte_pktmbuf_append(mbuf, (uint16_t)len) : NULL;
+	if (data == NULL) {
+		rte_pktmbuf_free(mbuf);
+		return -EMSGSIZE;
+	}
+	memcpy(data, packet, len);
+	if (rte_eth_tx_burst(endpoint->port_id, endpoint->queue_id, &mbuf, 1) == 1)
+		return 0;
+	rte_pktmbuf_free(mbuf);
+	return -EAGAIN;
+}
+
 /* ---- control ---- */
+
+/* The port that the endpoint is a queue of has been opened. */
+static void use_port(struct endpoint *endpoint, const struct port *port, uint16_t queue)
+{
+	endpoint->port_id = port->id;
+	endpoint->queue_id = queue;
+	endpoint->tx_pool = queue < port->n_tx ? port->pool : NULL;
+}
 
 /* Adds what was lost below the source since its port was opened. */
 static void add_losses(const struct endpoint *endpoint, uint64_t *missed, uint64_t *errors)
@@ -184,6 +219,7 @@ static const struct source_ops ethdev_ops = {
     .type = "ethdev",
     .poll = ethdev_poll,
     .release = ethdev_release,
+    .send = ethdev_send,
     .stats = endpoint_stats,
     .destroy = endpoint_destroy,
 };
@@ -208,7 +244,7 @@ static int open_queue(struct ethdev *ethdev, struct endpoint *endpoint, struct e
 
 	rc = af_xdp_open(
 	    ethdev->interface, (uint16_t)(endpoint - ethdev->endpoint), &options, &endpoint->af_xdp, err);
-	endpoint->port_id = endpoint->af_xdp.port.id;
+	use_port(endpoint, &endpoint->af_xdp.port, 0);
 	return rc;
 }
 
@@ -238,10 +274,8 @@ static int open_port(struct ethdev *ethdev, struct error *err)
 	struct port_options options = port_options(ethdev, ethdev->device, ethdev->n_queues);
 	int rc = port_open(&options, &ethdev->port, err);
 
-	for (uint16_t q = 0; q < ethdev->n_queues; q++) {
-		ethdev->endpoint[q].port_id = ethdev->port.id;
-		ethdev->endpoint[q].queue_id = q;
-	}
+	for (uint16_t q = 0; q < ethdev->n_queues; q++)
+		use_port(&ethdev->endpoint[q], &ethdev->port, q);
 	return rc;
 }
 

@@ -34,6 +34,7 @@ bool worker_round(struct worker *w)
 			atomic_fetch_add_explicit(&w->n_ended, 1, memory_order_release);
 		}
 	}
+	busy = pipeline_answer(p) > 0 || busy;
 	p->ledger->worker.loops++;
 	p->ledger->worker.busy_loops += busy;
 	return busy;

@@ -26,6 +26,18 @@ static void feed_release(struct source *source, struct packet *packets, uint32_t
 	(void)source, (void)packets, (void)n;
 }
 
+static int feed_send(struct source *source, const void *packet, uint32_t len)
+{
+	struct feed *feed = (struct feed *)source;
+
+	if (feed->n_sent == HARNESS_MAX_SENT)
+		return -EAGAIN;
+	assert(len <= sizeof(feed->sent[0].bytes));
+	memcpy(feed->sent[feed->n_sent].bytes, packet, len);
+	feed->sent[feed->n_sent++].len = len;
+	return 0;
+}
+
 static void feed_stats(struct source *source, struct source_stats *out)
 {
 	(void)source;
@@ -37,8 +49,12 @@ static void feed_destroy(struct source *source)
 	(void)source;
 }
 
-static const struct source_ops feed_ops = {
-    .type = "feed", .poll = feed_poll, .release = feed_release, .stats = feed_stats, .destroy = feed_destroy};
+static const struct source_ops feed_ops = {.type = "feed",
+    .poll = feed_poll,
+    .release = feed_release,
+    .send = feed_send,
+    .stats = feed_stats,
+    .destroy = feed_destroy};
 
 void harness_open(struct harness *h, const char *yaml, size_t len, void (*edit)(struct config *))
 {
@@ -173,6 +189,23 @@ void harness_run(struct harness *h, const struct packet *packets, uint32_t n)
 	/* The test's thread is also the control thread: it must not wait for itself. */
 	rte_rcu_qsbr_thread_offline(h->engine->rcu, 0);
 	assert(engine_idle(h->engine));
+}
+
+void harness_take(struct harness *h, const struct packet *packets, uint32_t n)
+{
+	h->feed.packets = packets;
+	h->feed.n = n;
+	h->feed.next = 0;
+	rte_rcu_qsbr_thread_online(h->engine->rcu, 0);
+	while (worker_round(h->worker))
+		;
+	(void)pipeline_hand_over(h->worker->pipeline, true);
+	rte_rcu_qsbr_thread_offline(h->engine->rcu, 0);
+}
+
+void harness_deliver(struct harness *h)
+{
+	catch_batches(h);
 }
 
 void harness_send(struct harness *h, uint16_t stream, const char *text, size_t len)

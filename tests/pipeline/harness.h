@@ -22,10 +22,20 @@ struct caught {
 	uint32_t value_len;
 };
 
+#define HARNESS_MAX_SENT 256u
+
+/* What the daemon sent through the feed. */
+struct sent {
+	uint8_t bytes[1536];
+	uint32_t len;
+};
+
 struct feed {
-	struct source source; /* first */
+	struct source source; /* first. Lossless, unless the test says otherwise */
 	const struct packet *packets;
 	uint32_t n, next;
+	struct sent sent[HARNESS_MAX_SENT];
+	uint32_t n_sent; /* for the test to set back */
 };
 
 struct harness {
@@ -55,6 +65,13 @@ void harness_dimension(
 
 /* Runs packets through, hands all batches over and catches every record. */
 void harness_run(struct harness *h, const struct packet *packets, uint32_t n);
+
+/* The first half of harness_run(): the worker takes the packets (none: n is 0), answers what is due, and hands all
+ * batches over, which stay where they are. */
+void harness_take(struct harness *h, const struct packet *packets, uint32_t n);
+
+/* The second half: catches and confirms (or refuses) every record. */
+void harness_deliver(struct harness *h);
 
 /* One payload of NDJSON for a stream. */
 void harness_send(struct harness *h, uint16_t stream, const char *text, size_t len);

@@ -46,7 +46,7 @@ static const struct bad bad_files[] = {
     {STREAM("") "---\n" STREAM(""), "6:1: a second document: the configuration is one document"},
     {"nodes: a\n", "1:1: unknown key \"nodes\", did you mean \"node\"?"},
     {"xyzzy: a\n", "1:1: unknown key \"xyzzy\", expected one of: node, dataplane, sources, streams, "
-                   "dimensions, sinks, control"},
+                   "dimensions, sinks, transport, control"},
     {"node: a\nnode: b\n", "2:1: duplicate key \"node\", first on line 1"},
     {"[a]: b\n", "1:1: a key must be a string"},
     {"<<: {node: a}\n", "1:1: merge keys (<<) are not supported: write the keys out, or use an alias"},
