@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "batch.h"
 #include "hugemem.h"
+#include "ring.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <rte_common.h>
-#include <rte_ring.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,29 +35,6 @@ void batch_release(struct batch *batch)
 	(void)rc;
 }
 
-/* In memory of our own: rte_ring_create() would need EAL. RTS: a sink thread that is preempted in the middle
- * of an enqueue must not make the others wait. */
-static struct rte_ring *home_create(uint16_t worker, uint32_t count)
-{
-	unsigned int flags = RING_F_MP_RTS_ENQ | RING_F_SC_DEQ;
-	unsigned int entries = rte_align32pow2(count + 1); /* a ring of n entries holds n - 1 */
-	ssize_t bytes = rte_ring_get_memsize(entries);
-	char name[RTE_RING_NAMESIZE];
-	struct rte_ring *ring;
-
-	if (bytes < 0)
-		return NULL;
-	ring = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL((size_t)bytes, (size_t)RTE_CACHE_LINE_SIZE));
-	if (ring == NULL)
-		return NULL;
-	(void)snprintf(name, sizeof(name), "batches%u", worker);
-	if (rte_ring_init(ring, name, entries, flags) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
-}
-
 int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages mode, struct batch_pool **out,
     struct error *err)
 {
@@ -71,7 +48,8 @@ int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages 
 	if (pool == NULL)
 		return error_set(err, -ENOMEM, "no memory for a pool of batches");
 	pool->count = count;
-	pool->home = home_create(worker, count);
+	/* RTS: a sink thread that is preempted in the middle of an enqueue must not make the others wait. */
+	pool->home = ring_create(count, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	if (pool->home == NULL) {
 		rc = error_set(err, -ENOMEM, "no memory for a ring of %u batches", count);
 		goto err;

@@ -2,12 +2,12 @@
 #include "engine.h"
 
 #include "ledger.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_rcu_qsbr.h>
-#include <rte_ring.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,22 +47,6 @@ static int create_stream(
 	return 0;
 }
 
-/* Rings live in ordinary memory, so that an engine needs no EAL. */
-static struct rte_ring *create_ring(uint32_t entries)
-{
-	uint32_t size = rte_align32pow2(entries + 1);
-	ssize_t bytes = rte_ring_get_memsize(size);
-	struct rte_ring *ring = NULL;
-
-	if (bytes < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)bytes) != 0)
-		return NULL;
-	if (rte_ring_init(ring, "batches", size, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
-}
-
 static int create_worker(
     struct engine *engine, const struct engine_options *options, uint16_t worker, struct error *err)
 {
@@ -72,7 +56,8 @@ static int create_worker(
 	if (ret != 0)
 		return ret;
 	for (uint32_t s = 0; s < options->n_sinks; s++) {
-		engine->rings[worker][s] = create_ring(options->batches_per_worker);
+		engine->rings[worker][s] =
+		    ring_create(options->batches_per_worker, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (engine->rings[worker][s] == NULL)
 			return error_set(err, -ENOMEM, "no memory for the ring to a sink");
 	}
