@@ -13,13 +13,18 @@
 #define ROUND_BATCHES 16u /* taken from the rings between two polls */
 #define IDLE_MS 1
 
+/* A ring, and the batch taken from it that the sink has refused so far. */
+struct lane {
+	struct rte_ring *ring;
+	struct batch *held; /* sink thread */
+};
+
 struct sink_thread {
 	struct sink *sink; /* sink thread, and describe under the mutex; NULL once closed */
 	const char *type;
 	struct published *published;
 	struct sink_ledger shown;     /* sink thread: what was published last */
-	struct batch *held;           /* sink thread: taken from a ring, but refused by the sink */
-	size_t next_ring;             /* sink thread: where the next round starts, for fairness */
+	size_t next_lane;             /* sink thread: where the next round starts, for fairness */
 	_Atomic uint64_t deadline_ns; /* control: rw, sink thread: ro */
 	_Atomic bool stop;            /* control: rw, sink thread: ro */
 	pthread_mutex_t closing;      /* held by describe and while the sink is closed */
@@ -27,36 +32,31 @@ struct sink_thread {
 	bool running; /* control */
 	int result;   /* sink thread, control after the join */
 	size_t n_rings;
-	struct rte_ring *rings[];
+	struct lane lanes[];
 };
 
-/* Takes batches until the sink is full, the rings are empty or the round is over. Returns how many were
- * taken. */
+/* Takes batches until the sink is full, the rings are empty or the round is over. A batch that the sink does not
+ * take now holds up its own ring only: it may be about one stream. Returns how many were taken. */
 static unsigned int take(struct sink_thread *thread)
 {
 	unsigned int taken = 0;
-	size_t empty = 0;
-	void *batch;
+	size_t idle = 0;
 
-	if (thread->held != NULL) {
-		if (thread->sink->ops->submit(thread->sink, thread->held) != 0)
-			return 0;
-		thread->held = NULL;
-		taken++;
-	}
-	while (taken < ROUND_BATCHES && empty < thread->n_rings) {
-		struct rte_ring *ring = thread->rings[thread->next_ring];
+	while (taken < ROUND_BATCHES && idle < thread->n_rings) {
+		struct lane *lane = &thread->lanes[thread->next_lane];
+		void *batch;
 
-		thread->next_ring = (thread->next_ring + 1) % thread->n_rings;
-		if (rte_ring_dequeue(ring, &batch) != 0) {
-			empty++;
+		thread->next_lane = (thread->next_lane + 1) % thread->n_rings;
+		idle++;
+		if (lane->held == NULL) {
+			if (rte_ring_dequeue(lane->ring, &batch) != 0)
+				continue;
+			lane->held = batch;
+		}
+		if (thread->sink->ops->submit(thread->sink, lane->held) != 0)
 			continue;
-		}
-		empty = 0;
-		if (thread->sink->ops->submit(thread->sink, batch) != 0) {
-			thread->held = batch;
-			break;
-		}
+		lane->held = NULL;
+		idle = 0;
 		taken++;
 	}
 	return taken;
@@ -84,10 +84,11 @@ static void publish_changes(struct sink_thread *thread)
 		published_end(thread->published);
 }
 
-static bool rings_empty(const struct sink_thread *thread)
+/* Nothing is held, and nothing is in a ring. */
+static bool lanes_empty(const struct sink_thread *thread)
 {
 	for (size_t i = 0; i < thread->n_rings; i++) {
-		if (!rte_ring_empty(thread->rings[i]))
+		if (thread->lanes[i].held != NULL || !rte_ring_empty(thread->lanes[i].ring))
 			return false;
 	}
 	return true;
@@ -109,17 +110,17 @@ static void finish(struct sink_thread *thread)
 	struct sink *sink = thread->sink;
 	void *batch;
 
-	while ((thread->held != NULL || !rings_empty(thread)) && clock_mono_ns(&system_clock) < deadline)
+	while (!lanes_empty(thread) && clock_mono_ns(&system_clock) < deadline)
 		round_trip(thread, true);
 	if (sink->ops->flush(sink, deadline) != 0)
 		thread->result = -ETIMEDOUT;
-	if (thread->held != NULL || !rings_empty(thread))
+	if (!lanes_empty(thread))
 		thread->result = -ETIMEDOUT;
-	if (thread->held != NULL)
-		sink_shed_batch(sink, thread->held);
-	thread->held = NULL;
 	for (size_t i = 0; i < thread->n_rings; i++) {
-		while (rte_ring_dequeue(thread->rings[i], &batch) == 0)
+		if (thread->lanes[i].held != NULL)
+			sink_shed_batch(sink, thread->lanes[i].held);
+		thread->lanes[i].held = NULL;
+		while (rte_ring_dequeue(thread->lanes[i].ring, &batch) == 0)
 			sink_shed_batch(sink, batch);
 	}
 
@@ -164,7 +165,7 @@ static int spawn(struct sink_thread *thread, const cpu_set_t *cpus)
 int sink_thread_start(struct sink *sink, struct rte_ring *const *rings, size_t n_rings, const cpu_set_t *cpus,
     struct sink_thread **out, struct error *err)
 {
-	struct sink_thread *thread = calloc(1, sizeof(*thread) + n_rings * sizeof(rings[0]));
+	struct sink_thread *thread = calloc(1, sizeof(*thread) + n_rings * sizeof(thread->lanes[0]));
 	int rc = -ENOMEM;
 
 	*out = NULL;
@@ -175,7 +176,8 @@ int sink_thread_start(struct sink *sink, struct rte_ring *const *rings, size_t n
 	thread->sink = sink;
 	thread->type = sink->ops->type;
 	thread->n_rings = n_rings;
-	memcpy(thread->rings, rings, n_rings * sizeof(rings[0]));
+	for (size_t i = 0; i < n_rings; i++)
+		thread->lanes[i].ring = rings[i];
 	thread->published = published_create(sizeof(sink->ledger));
 	if (thread->published == NULL) {
 		error_set(err, rc, "sink thread: no memory");
