@@ -196,10 +196,8 @@ static bool inside(uint32_t offset, uint32_t len, uint32_t used)
 }
 
 bool journal_payload_sound(const struct journal_record *record, const struct record *records,
-    const struct journal_event *events, const struct journal_names *names)
+    const struct journal_event *events, uint16_t n_reasons)
 {
-	if (record->stream >= names->n_streams)
-		return false;
 	for (uint32_t i = 0; i < record->n_records; i++) {
 		const struct record *r = &records[i];
 
@@ -211,7 +209,7 @@ bool journal_payload_sound(const struct journal_record *record, const struct rec
 	for (uint32_t i = 0; i < record->n_events; i++) {
 		const struct journal_event *e = &events[i];
 
-		if (e->reason >= names->n_reasons || e->dead_letter > 1 ||
+		if (e->reason >= n_reasons || e->dead_letter > 1 ||
 		    !inside(e->raw, e->raw_len, record->used) || !inside(e->id, e->id_len, record->used) ||
 		    !inside(e->message, e->message_len, record->used) ||
 		    !inside(e->partition, e->partition_len, record->used))

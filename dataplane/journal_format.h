@@ -60,6 +60,7 @@ _Static_assert(sizeof(struct journal_segment_header) == JOURNAL_HEADER_COPY, "no
 enum journal_record_flag {
 	JOURNAL_LAST = 1, /* of its group: the next record begins on a block */
 };
+#define JOURNAL_HAS(kind) (2u << (kind)) /* flag: there are records of that kind */
 
 struct journal_record {
 	uint32_t magic;
@@ -78,7 +79,7 @@ struct journal_record {
 _Static_assert(sizeof(struct journal_record) == JOURNAL_ALIGN, "one record header, one cache line");
 
 struct journal_event {
-	uint64_t key[2]; /* of the dedup window */
+	uint64_t key[2]; /* keyed hash of the identity, where flags say EVENT_MARKED */
 	int64_t time_ms;
 	uint32_t raw, raw_len;
 	uint32_t id, id_len;
@@ -146,6 +147,6 @@ uint64_t journal_payload_sum(const struct journal_record *record, const struct r
 
 /* Whether every index and offset of a payload is inside it, whoever has written it. */
 bool journal_payload_sound(const struct journal_record *record, const struct record *records,
-    const struct journal_event *events, const struct journal_names *names);
+    const struct journal_event *events, uint16_t n_reasons);
 
 #endif

@@ -55,6 +55,14 @@ void journal_reader_destroy(struct journal_reader *reader)
 	free(reader);
 }
 
+void journal_reader_forget(struct journal_reader *reader, uint64_t number)
+{
+	for (size_t i = 0; i < OPEN_FILES; i++) {
+		if (reader->files[i].number < number)
+			forget_file(reader, &reader->files[i]);
+	}
+}
+
 static int get_file(struct journal_reader *reader, uint64_t number, struct open_file **out, struct error *err)
 {
 	const struct journal_io *io = &reader->journal->options.io;
@@ -221,8 +229,12 @@ int journal_next(struct journal_reader *reader, struct journal_position *positio
 			position->event = segment.first_event;
 		}
 		rc = read_header(reader, position, record, err);
-		if (rc == 0)
+		if (rc == 0 && record->stream < segment.names.n_streams) {
+			record->stream = segment.names.stream[record->stream];
 			return 1;
+		}
+		if (rc == 0)
+			rc = -EBADMSG;
 		if (rc != -EBADMSG)
 			return rc;
 		if (has_next)
@@ -235,7 +247,7 @@ int journal_next(struct journal_reader *reader, struct journal_position *positio
 }
 
 int journal_payload(struct journal_reader *reader, const struct journal_position *position,
-    struct journal_record *record, struct record *records, struct journal_event *events, char *bytes,
+    const struct journal_record *record, struct record *records, struct journal_event *events, char *bytes,
     struct error *err)
 {
 	struct journal *journal = reader->journal;
@@ -259,12 +271,42 @@ int journal_payload(struct journal_reader *reader, const struct journal_position
 		return error_set(err, rc, "a segment could not be read: %s", strerror(-rc));
 	if (rc != 0 ||
 	    journal_payload_sum(record, records, events, bytes, journal->seed) != record->payload_checksum ||
-	    !journal_payload_sound(record, records, events, &segment.names)) {
+	    !journal_payload_sound(record, records, events, segment.names.n_reasons)) {
 		lose(journal, position, position->sequence + 1, position->event + record->n_events);
 		return error_set(err, -EBADMSG, "a record of the journal is damaged");
 	}
-	record->stream = segment.names.stream[record->stream];
 	for (uint32_t i = 0; i < record->n_events; i++)
 		events[i].reason = segment.names.reason[events[i].reason];
 	return 0;
+}
+
+int journal_each_event(struct journal *journal, struct journal_position from, journal_event_fn each,
+    void *context, struct error *err)
+{
+	struct record *records = malloc(BATCH_RECORDS * sizeof(*records));
+	struct journal_event *events = malloc(BATCH_EVENTS * sizeof(*events));
+	char *bytes = malloc(BATCH_BYTES);
+	struct journal_reader *reader = NULL;
+	struct journal_record record;
+	int rc = -ENOMEM;
+
+	if (records == NULL || events == NULL || bytes == NULL ||
+	    journal_reader_create(journal, &reader) != 0) {
+		error_set(err, rc, "no memory to read the journal");
+		goto out;
+	}
+	while ((rc = journal_next(reader, &from, &record, err)) == 1) {
+		rc = journal_payload(reader, &from, &record, records, events, bytes, err);
+		if (rc != 0 && rc != -EBADMSG)
+			break;
+		for (uint32_t i = 0; rc == 0 && i < record.n_events; i++)
+			each(context, &record, &events[i]);
+		journal_skip(&from, &record);
+	}
+out:
+	journal_reader_destroy(reader);
+	free(records);
+	free(events);
+	free(bytes);
+	return rc;
 }

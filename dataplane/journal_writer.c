@@ -173,12 +173,23 @@ static uint64_t record_bytes(const struct batch *batch)
 	       batch->n_events * sizeof(struct journal_event) + batch->used;
 }
 
+/* Which kinds of records the batch has. */
+static uint16_t kinds(const struct batch *batch)
+{
+	uint16_t flags = 0;
+
+	for (uint32_t i = 0; i < batch->n_records; i++)
+		flags |= (uint16_t)JOURNAL_HAS(batch->records[i].kind);
+	return flags;
+}
+
 static void copy_events(const struct batch *batch, struct journal_event *to)
 {
 	for (uint32_t i = 0; i < batch->n_events; i++) {
 		const struct batch_event *from = &batch->events[i];
 
 		to[i] = (struct journal_event){
+		    .key = {from->key[0], from->key[1]},
 		    .time_ms = from->time_ms,
 		    .raw = from->raw,
 		    .raw_len = from->raw_len,
@@ -209,7 +220,7 @@ static uint64_t add_record(struct journal_writer *writer, struct batch *batch, u
 	    .first_event = i == 0 ? writer->event : record[-1].first_event + record[-1].n_events,
 	    .arrival_ms = batch->arrival_ms,
 	    .stream = batch->stream,
-	    .flags = last ? JOURNAL_LAST : 0,
+	    .flags = (uint16_t)(kinds(batch) | (last ? JOURNAL_LAST : 0)),
 	    .n_events = (uint16_t)batch->n_events,
 	    .n_records = (uint16_t)batch->n_records,
 	    .used = batch->used,

@@ -53,7 +53,7 @@ static void confirm(struct sink_journal *js, struct batch *batch)
 	for (uint32_t i = 0; i < batch->n_records; i++) {
 		counts->records++;
 		counts->bytes += batch->records[i].value_len;
-		batch_confirm(batch, i, &js->sink.ledger);
+		sink_confirm(&js->sink, batch, i);
 	}
 	js->confirmed += (int)batch->n_records;
 	batch_release(batch);
@@ -80,6 +80,7 @@ static void write_waiting(struct sink_journal *js)
 	js->backoff_ns = BACKOFF_MIN_NS;
 	for (int i = 0; i < written; i++)
 		confirm(js, js->waiting[i]);
+	sink_settle(&js->sink);
 	js->n_waiting -= (uint32_t)written;
 	memmove(js->waiting, js->waiting + written, js->n_waiting * sizeof(js->waiting[0]));
 }
