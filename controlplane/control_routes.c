@@ -85,39 +85,30 @@ static json_t *make_status(const struct route_server *server)
 	return status;
 }
 
-static int handle_status(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_status(const struct route_server *server, struct answer *out, struct error *err)
 {
-	(void)name;
-	(void)upload;
 	(void)err;
 	route_answer_json(out, 200, make_status(server));
 	return 0;
 }
 
-static int handle_stats(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_stats(const struct route_server *server, struct answer *out, struct error *err)
 {
 	json_t *status = make_status(server);
 
-	(void)name;
-	(void)upload;
 	(void)err;
 	route_answer_json(out, 200, status == NULL ? NULL : metrics_json(status));
 	json_decref(status);
 	return 0;
 }
 
-static int handle_metrics(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_metrics(const struct route_server *server, struct answer *out, struct error *err)
 {
 	json_t *status = make_status(server);
 	char *text = NULL;
 	size_t len = 0;
 	FILE *stream = status == NULL ? NULL : open_memstream(&text, &len);
 
-	(void)name;
-	(void)upload;
 	if (stream != NULL)
 		metrics_write(status, stream);
 	json_decref(status);
@@ -129,24 +120,18 @@ static int handle_metrics(const struct route_server *server, const char *name, c
 	return 0;
 }
 
-static int handle_health(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_health(const struct route_server *server, struct answer *out, struct error *err)
 {
 	(void)server;
-	(void)name;
-	(void)upload;
 	(void)err;
 	route_answer_json(out, 200, json_pack("{s:s}", "status", "ok"));
 	return 0;
 }
 
-static int handle_ready(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_ready(const struct route_server *server, struct answer *out, struct error *err)
 {
 	struct error why = {.text = ""};
 
-	(void)name;
-	(void)upload;
 	(void)err;
 	if (server->backend->ready(server->backend->context, &why) == 0)
 		route_answer_json(out, 200, json_pack("{s:b}", "ready", 1));
@@ -155,16 +140,13 @@ static int handle_ready(const struct route_server *server, const char *name, con
 	return 0;
 }
 
-static int handle_dump(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_dump(const struct route_server *server, struct answer *out, struct error *err)
 {
 	json_t *status = make_status(server);
 	uint8_t *bytes;
 	size_t len;
 	int rc;
 
-	(void)name;
-	(void)upload;
 	if (status == NULL)
 		return error_set(err, -ENOMEM, "out of memory");
 	rc = control_dump(status, &bytes, &len, err);
@@ -174,48 +156,19 @@ static int handle_dump(const struct route_server *server, const char *name, cons
 	return rc;
 }
 
-static int handle_dim_list(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_dim_list(const struct route_server *server, struct answer *out, struct error *err)
 {
 	json_t *list = server->backend->dim_list(server->backend->context);
 
-	(void)name;
-	(void)upload;
 	(void)err;
 	route_answer_json(out, 200, list == NULL ? NULL : json_pack("{s:o}", "dimensions", list));
 	return 0;
 }
 
-static int handle_dim_push(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
-{
-	json_t *result = NULL;
-	int rc = server->backend->dim_push(server->backend->context, name, upload, &result, err);
-
-	if (rc == 0)
-		route_answer_json(out, 200, result);
-	return rc;
-}
-
-static int handle_dim_rollback(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
-{
-	json_t *result = NULL;
-	int rc = server->backend->dim_rollback(server->backend->context, name, &result, err);
-
-	(void)upload;
-	if (rc == 0)
-		route_answer_json(out, 200, result);
-	return rc;
-}
-
-static int handle_drain(const struct route_server *server, const char *name, const char *upload,
-    struct answer *out, struct error *err)
+static int handle_drain(const struct route_server *server, struct answer *out, struct error *err)
 {
 	int rc = server->backend->drain(server->backend->context, err);
 
-	(void)name;
-	(void)upload;
 	if (rc == 0)
 		route_answer_json(out, 202, json_pack("{s:s}", "state", "draining"));
 	return rc;
@@ -226,10 +179,8 @@ static const struct route routes[] = {
     {"GET", "/v1/stats", false, false, handle_stats, "every counter and gauge, as a flat list"},
     {"GET", "/v1/dump", false, false, handle_dump, "a telemetry dump (FlatBuffers)"},
     {"GET", "/v1/dimensions", false, false, handle_dim_list, "the loaded snapshots"},
-    {"PUT", "/v1/dimensions/{name}", false, true, handle_dim_push,
-        "load and publish the snapshot in the body"},
-    {"POST", "/v1/dimensions/{name}/rollback", false, false, handle_dim_rollback,
-        "publish the previous snapshot"},
+    {"PUT", "/v1/dimensions/{name}", false, true, NULL, "load and publish the snapshot in the body"},
+    {"POST", "/v1/dimensions/{name}/rollback", false, false, NULL, "publish the previous snapshot"},
     {"POST", "/v1/drain", false, false, handle_drain, "finish what is in flight and stop"},
     {"GET", "/metrics", true, false, handle_metrics, "Prometheus"},
     {"GET", "/health", true, false, handle_health, "200 while the control thread runs"},

@@ -35,10 +35,9 @@ struct route {
 	const char *path; /* "{name}" stands for one segment */
 	bool tcp;         /* also served on the TCP port */
 	bool upload;      /* takes a body, which becomes a file */
-	/* `name` is the segment, `upload` the file's path, where the route has those. Fills *out, or returns
-	 * -errno with the reason, which becomes an error answer. */
-	int (*handle)(const struct route_server *server, const char *name, const char *upload,
-	    struct answer *out, struct error *err);
+	/* Fills *out, or returns -errno with the reason, which becomes an error answer. NULL: a change of the
+	 * dimension {name}, which control_change.h makes. */
+	int (*handle)(const struct route_server *server, struct answer *out, struct error *err);
 	const char *help;
 };
 

@@ -2,6 +2,7 @@
 #include "control_server.h"
 
 #include "config_scalar.h"
+#include "control_change.h"
 #include "control_listen.h"
 #include "control_routes.h"
 #include "control_upload.h"
@@ -32,6 +33,9 @@ struct control_server {
 	bool bound; /* `file` is ours */
 	int epoll;
 	unsigned int uploads;
+	struct change_queue *changes;
+	unsigned int changing; /* requests for a change that are not answered */
+	bool finishing;        /* changes are refused */
 };
 
 /* One request, from its first header to its answer. */
@@ -40,7 +44,10 @@ struct request {
 	const struct route *route;
 	char name[ROUTES_NAME_SIZE];
 	struct upload *upload; /* NULL: the route takes no body */
-	unsigned int status;   /* of a failure noticed while the body came, or 0 */
+	struct MHD_Connection *connection;
+	struct change change;
+	bool changing, changed; /* the change is asked for; it has come to its end */
+	unsigned int status;    /* of a failure noticed while the body came, or 0 */
 	int code;
 	struct error error;
 };
@@ -128,6 +135,7 @@ static enum MHD_Result start(struct listener *listener, struct MHD_Connection *c
 	if (request == NULL)
 		return MHD_NO;
 	request->server = listener->server;
+	request->connection = connection;
 	*slot = request;
 	request->route = route_find(method, url, listener->tcp, request->name, &status, &allow);
 	if (request->route == NULL)
@@ -139,23 +147,60 @@ static enum MHD_Result start(struct listener *listener, struct MHD_Connection *c
 	return result;
 }
 
+/* The connection sleeps until the change has come to its end. */
+static enum MHD_Result start_change(struct request *request)
+{
+	struct control_server *server = request->server;
+
+	if (server->finishing)
+		return respond_error(request->connection, 503, 0, "no more changes: the daemon stops", NULL);
+	request->change = (struct change){.name = request->name, .upload = request->upload, .owner = request};
+	request->changing = true;
+	server->changing++;
+	MHD_suspend_connection(request->connection);
+	change_queue_add(server->changes, &request->change);
+	return MHD_YES;
+}
+
+static enum MHD_Result answer_change(struct request *request)
+{
+	struct answer answer;
+
+	if (request->change.code < 0)
+		return respond_error(
+		    request->connection, 0, request->change.code, request->change.error.text, NULL);
+	route_answer_json(&answer, 200, json_incref(request->change.result));
+	return respond(request->connection, &answer, NULL);
+}
+
+/* Wakes the connections whose changes have come to their ends. */
+static void take_changes(struct control_server *server)
+{
+	struct change *change;
+
+	while ((change = change_queue_take(server->changes)) != NULL) {
+		struct request *request = change->owner;
+
+		request->changed = true;
+		MHD_resume_connection(request->connection);
+	}
+}
+
 static enum MHD_Result finish(struct request *request, struct MHD_Connection *connection)
 {
-	const char *path = NULL;
 	struct error err = {.text = ""};
 	struct answer answer;
 	int rc = request->code;
 
 	if (rc < 0)
 		return respond_error(connection, 0, rc, request->error.text, NULL);
-	if (request->upload != NULL) {
-		if (request->upload->bytes == 0)
-			return respond_error(connection, 400, 0, "the body is empty", NULL);
-		rc = upload_finish(request->upload, &err);
-		path = request->upload->path;
-	}
-	if (rc == 0)
-		rc = request->route->handle(&request->server->routes, request->name, path, &answer, &err);
+	if (request->upload != NULL && request->upload->bytes == 0)
+		return respond_error(connection, 400, 0, "the body is empty", NULL);
+	if (request->changed)
+		return answer_change(request);
+	if (request->route->handle == NULL)
+		return start_change(request);
+	rc = request->route->handle(&request->server->routes, &answer, &err);
 	return rc < 0 ? respond_error(connection, 0, rc, err.text, NULL) : respond(connection, &answer, NULL);
 }
 
@@ -195,6 +240,10 @@ static void on_completed(
 		free(request->upload);
 		request->server->uploads--;
 	}
+	if (request->changing) {
+		json_decref(request->change.result);
+		request->server->changing--;
+	}
 	free(request);
 	*slot = NULL;
 }
@@ -226,12 +275,13 @@ static int start_listener(
 
 	listener->server = server;
 	listener->tcp = tcp;
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-	    listener, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-	    MHD_OPTION_CONNECTION_LIMIT, CONTROL_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, CONTROL_IDLE_TIMEOUT_S,
-	    MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+	listener->daemon =
+	    MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	        on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+	        fd, MHD_OPTION_CONNECTION_LIMIT, CONTROL_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	        (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, CONTROL_IDLE_TIMEOUT_S,
+	        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (listener->daemon == NULL) {
 		(void)close(fd);
 		return error_set(err, -EIO, "cannot start the HTTP server");
@@ -258,6 +308,17 @@ static int copy_options(
 	return 0;
 }
 
+static int start_changes(
+    struct control_server *server, const struct control_backend *backend, struct error *err)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int rc = change_queue_create(backend, &server->changes, err);
+
+	if (rc == 0 && epoll_ctl(server->epoll, EPOLL_CTL_ADD, change_queue_fd(server->changes), &event) < 0)
+		rc = error_set(err, -errno, "cannot watch the changes: %s", strerror(errno));
+	return rc;
+}
+
 int control_server_create(
     const struct control_server_options *options, struct control_server **out, struct error *err)
 {
@@ -273,6 +334,8 @@ int control_server_create(
 		goto err;
 	}
 	rc = copy_options(server, options, err);
+	if (rc == 0)
+		rc = start_changes(server, options->backend, err);
 	if (rc == 0)
 		rc = listen_make_directory(server->upload_directory, err);
 	if (rc < 0)
@@ -302,12 +365,18 @@ void control_server_destroy(struct control_server *server)
 {
 	if (server == NULL)
 		return;
+	/* MHD stops only when no connection sleeps. */
+	if (server->changes != NULL) {
+		change_queue_stop(server->changes);
+		take_changes(server);
+	}
 	for (int i = 0; i < LISTENERS; i++) {
 		if (server->listeners[i].daemon != NULL)
 			MHD_stop_daemon(server->listeners[i].daemon);
 	}
 	if (server->bound)
 		listen_unlink(server->socket, &server->file);
+	change_queue_destroy(server->changes);
 	if (server->epoll >= 0)
 		(void)close(server->epoll);
 	free(server->socket);
@@ -337,8 +406,15 @@ int control_server_timeout_ms(struct control_server *server)
 	return any ? (int)least : -1;
 }
 
+bool control_server_finish_changes(struct control_server *server)
+{
+	server->finishing = true;
+	return server->changing > 0;
+}
+
 void control_server_run(struct control_server *server)
 {
+	take_changes(server);
 	for (int i = 0; i < LISTENERS; i++) {
 		if (server->listeners[i].daemon != NULL)
 			(void)MHD_run(server->listeners[i].daemon);

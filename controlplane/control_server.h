@@ -5,7 +5,7 @@
  *
  * The server has no thread. The owner waits for control_server_fd() to become readable, for at most
  * control_server_timeout_ms(), and then calls control_server_run(); handlers run inside that call. All
- * functions on one thread. Connections, headers, bodies and idle time are bounded; an uploaded snapshot
+ * functions on one thread. Only the loading of a snapshot has a thread (control_change.h). Connections, headers, bodies and idle time are bounded; an uploaded snapshot
  * streams into a file.
  */
 #ifndef PENSTOCK_CONTROL_SERVER_H
@@ -14,6 +14,7 @@
 #include "control_backend.h"
 #include "error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CONTROL_MAX_CONNECTIONS 64u /* per listener */
@@ -46,6 +47,10 @@ int control_server_timeout_ms(struct control_server *server);
 
 /* Handles what has come; never waits for a client. */
 void control_server_run(struct control_server *server);
+
+/* From now on pushes and rollbacks are refused. Whether one that came before is not answered yet: keep calling
+ * control_server_run() until none is. */
+bool control_server_finish_changes(struct control_server *server);
 
 /* The TCP port in use, 0 without TCP. */
 uint16_t control_server_http_port(const struct control_server *server);

@@ -172,6 +172,8 @@ static int drain(struct daemon *d, struct error *err)
 	d->n_launched = 0;
 	while (!engine_idle(d->engine) && clock_mono_ns(d->clock) < deadline)
 		(void)serve(d, 5);
+	while (control_server_finish_changes(d->server))
+		(void)serve(d, 5);
 	for (uint32_t s = 0; s < d->n_sinks; s++)
 		if (sink_thread_stop(d->sinks[s], deadline) != 0)
 			ret = -ETIMEDOUT;

@@ -346,21 +346,41 @@ static void forget_path(struct error *err, const char *path)
 		memmove(err->text, err->text + len + 2, strlen(err->text + len + 2) + 1);
 }
 
-static int backend_dim_push(
-    void *context, const char *name, const char *path, json_t **result, struct error *err)
+static int backend_dim_begin(void *context, const char *name, const char *path, void **out, struct error *err)
 {
 	struct daemon *d = context;
-	int ret = dimension_store_push(d->store, name, path, result, err);
+	struct dimension_change *change;
+	int ret = dimension_store_begin(d->store, name, path, &change, err);
 
-	if (ret != 0)
-		forget_path(err, path);
-	if (ret == 0)
-		log_line(LOG_INFO, "dimension \"%s\": version %s, %lld rows", name,
-		    json_string_value(json_object_get(*result, "version")),
-		    (long long)json_integer_value(json_object_get(*result, "rows")));
-	else
+	*out = change;
+	if (ret != 0 && path != NULL)
 		log_line(LOG_WARNING, "dimension \"%s\": push refused: %s", name, err->text);
 	return ret;
+}
+
+static int backend_dim_load(void *context, void *change, struct error *err)
+{
+	(void)context;
+	return dimension_change_load(change, err);
+}
+
+static int backend_dim_end(void *context, void *loaded, int code, json_t **result, struct error *err)
+{
+	struct daemon *d = context;
+	struct dimension_change *change = loaded;
+
+	if (code == 0) {
+		dimension_store_commit(d->store, change, result);
+		log_line(LOG_INFO, "dimension \"%s\": %sversion %s, %lld rows", change->name,
+		    change->rollback ? "rolled back to " : "",
+		    json_string_value(json_object_get(*result, "version")),
+		    (long long)json_integer_value(json_object_get(*result, "rows")));
+	} else if (!change->rollback) {
+		forget_path(err, change->path);
+		log_line(LOG_WARNING, "dimension \"%s\": push refused: %s", change->name, err->text);
+	}
+	dimension_change_free(change);
+	return code;
 }
 
 static json_t *backend_dim_list(void *context)
@@ -370,17 +390,6 @@ static json_t *backend_dim_list(void *context)
 
 	json_decref(status);
 	return dimensions;
-}
-
-static int backend_dim_rollback(void *context, const char *name, json_t **result, struct error *err)
-{
-	struct daemon *d = context;
-	int ret = dimension_store_rollback(d->store, name, result, err);
-
-	if (ret == 0)
-		log_line(LOG_INFO, "dimension \"%s\": rolled back to version %s", name,
-		    json_string_value(json_object_get(*result, "version")));
-	return ret;
 }
 
 static int backend_drain(void *context, struct error *err)
@@ -405,9 +414,10 @@ static int start_server(struct daemon *d, struct error *err)
 	d->backend = (struct control_backend){
 	    .status = backend_status,
 	    .ready = backend_ready,
-	    .dim_push = backend_dim_push,
 	    .dim_list = backend_dim_list,
-	    .dim_rollback = backend_dim_rollback,
+	    .dim_begin = backend_dim_begin,
+	    .dim_load = backend_dim_load,
+	    .dim_end = backend_dim_end,
 	    .drain = backend_drain,
 	    .context = d,
 	};

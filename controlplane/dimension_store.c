@@ -17,8 +17,8 @@
 
 struct stored_file {
 	unsigned int number;
-	char version[64];
-	char file[128];
+	char version[DIMENSION_VERSION_SIZE];
+	char file[DIMENSION_FILE_SIZE];
 };
 
 struct slot {
@@ -83,9 +83,9 @@ static int by_number(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-static void path_of(const struct slot *slot, const char *file, char path[PATH_MAX])
+static void path_of(const char *directory, const char *file, char path[PATH_MAX])
 {
-	(void)snprintf(path, PATH_MAX, "%s/%s", slot->directory, file);
+	(void)snprintf(path, PATH_MAX, "%s/%s", directory, file);
 }
 
 /* Reads which snapshots the directory holds. Names that are not ours are left alone. */
@@ -130,7 +130,7 @@ static void read_current(struct slot *slot)
 	char path[PATH_MAX];
 	FILE *file;
 
-	path_of(slot, "current", path);
+	path_of(slot->directory, "current", path);
 	slot->current = 0;
 	file = fopen(path, "re");
 	if (file == NULL)
@@ -141,14 +141,14 @@ static void read_current(struct slot *slot)
 }
 
 /* Atomically: a crash leaves the old name or the new one. */
-static int write_current(struct slot *slot, unsigned int number, struct error *err)
+static int write_current(const char *directory, unsigned int number, struct error *err)
 {
 	char path[PATH_MAX], temporary[PATH_MAX], text[16];
 	int fd, ret = 0;
 	ssize_t len = snprintf(text, sizeof(text), "%08u\n", number);
 
-	path_of(slot, "current", path);
-	path_of(slot, ".current", temporary);
+	path_of(directory, "current", path);
+	path_of(directory, ".current", temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return error_set(err, -errno, "%s: %s", temporary, strerror(errno));
@@ -159,10 +159,9 @@ static int write_current(struct slot *slot, unsigned int number, struct error *e
 	if (ret == 0 && rename(temporary, path) != 0)
 		ret = -errno;
 	if (ret == 0)
-		ret = sync_directory(slot->directory);
+		ret = sync_directory(directory);
 	if (ret != 0)
 		return error_set(err, ret, "%s: %s", path, strerror(-ret));
-	slot->current = number;
 	return 0;
 }
 
@@ -170,7 +169,7 @@ static void remove_file(struct slot *slot, size_t i)
 {
 	char path[PATH_MAX];
 
-	path_of(slot, slot->files[i].file, path);
+	path_of(slot->directory, slot->files[i].file, path);
 	(void)unlink(path);
 	slot->n_files--;
 	memmove(&slot->files[i], &slot->files[i + 1], (slot->n_files - i) * sizeof(slot->files[0]));
@@ -248,7 +247,7 @@ static int open_slot(struct dimension_store *store, uint16_t index, const char *
 		    slot->directory, slot->current);
 		return 0;
 	}
-	path_of(slot, file->file, path);
+	path_of(slot->directory, file->file, path);
 	if (load(store, path, &dimension, &slot->load_error) == 0)
 		publish(store, index, dimension);
 	return 0;
@@ -327,89 +326,110 @@ static int move_file(const char *from, const char *to, struct error *err)
 	return 0;
 }
 
-int dimension_store_push(
-    struct dimension_store *store, const char *name, const char *path, json_t **result, struct error *err)
+/* The snapshot before the current one. */
+static const struct stored_file *find_previous(const struct slot *slot)
 {
-	int index = config_find_dimension(store->config, name);
-	struct dimension *dimension = NULL;
-	struct stored_file *file;
-	struct slot *slot;
-	char target[PATH_MAX], name_text[sizeof(file->file)];
-	unsigned int replaced;
-	int ret;
-
-	if (index < 0)
-		return error_set(err, -ENOENT, "dimension \"%s\" is not in the configuration", name);
-	slot = &store->slots[index];
-	ret = load(store, path, &dimension, err);
-	if (ret != 0)
-		return ret;
-	if (slot->n_files == MAX_FILES) {
-		ret = error_set(err, -ENOSPC, "%s: more than %u snapshots after the current one",
-		    slot->directory, MAX_FILES - 1);
-		goto err;
-	}
-	file = &slot->files[slot->n_files];
-	file->number = slot->n_files > 0 ? slot->files[slot->n_files - 1].number + 1 : 1;
-	(void)snprintf(
-	    file->version, sizeof(file->version), "%.*s", (int)sizeof(file->version) - 5, dimension->version);
-	for (char *c = file->version; *c != '\0'; c++)
-		if (*c == '/' || (unsigned char)*c < 0x21)
-			*c = '_';
-	(void)snprintf(name_text, sizeof(name_text), "%08u-%s.dim", file->number, file->version);
-	memcpy(file->file, name_text, sizeof(name_text));
-	path_of(slot, file->file, target);
-	ret = move_file(path, target, err);
-	if (ret != 0)
-		goto err;
-	slot->n_files++;
-	replaced = slot->current;
-	ret = write_current(slot, file->number, err);
-	if (ret != 0) {
-		slot->n_files--;
-		(void)rename(target, path);
-		goto err;
-	}
-	publish(store, (uint16_t)index, dimension);
-	prune(slot, replaced);
-	*result = describe(store, (uint16_t)index);
-	return 0;
-err:
-	dimension_free(dimension);
-	return ret;
-}
-
-int dimension_store_rollback(
-    struct dimension_store *store, const char *name, json_t **result, struct error *err)
-{
-	int index = config_find_dimension(store->config, name);
 	const struct stored_file *file = NULL;
-	struct dimension *dimension;
-	struct slot *slot;
-	char path[PATH_MAX];
-	int ret;
 
-	if (index < 0)
-		return error_set(err, -ENOENT, "dimension \"%s\" is not in the configuration", name);
-	slot = &store->slots[index];
 	for (size_t i = 0; i < slot->n_files; i++)
 		if (slot->files[i].number < slot->current)
 			file = &slot->files[i];
-	if (file == NULL)
+	return file;
+}
+
+int dimension_store_begin(struct dimension_store *store, const char *name, const char *path,
+    struct dimension_change **out, struct error *err)
+{
+	int index = config_find_dimension(store->config, name);
+	const struct stored_file *previous;
+	struct dimension_change *change;
+	const struct slot *slot;
+
+	*out = NULL;
+	if (index < 0)
+		return error_set(err, -ENOENT, "dimension \"%s\" is not in the configuration", name);
+	slot = &store->slots[index];
+	previous = find_previous(slot);
+	if (path == NULL && previous == NULL)
 		return error_set(
 		    err, -ENOENT, "dimension \"%s\" has no snapshot before the current one", name);
-	path_of(slot, file->file, path);
-	ret = load(store, path, &dimension, err);
+	if (path != NULL && slot->n_files == MAX_FILES)
+		return error_set(err, -ENOSPC, "%s: more than %u snapshots after the current one",
+		    slot->directory, MAX_FILES - 1);
+	change = calloc(1, sizeof(*change));
+	if (change == NULL)
+		return error_set(err, -ENOMEM, "no memory for a snapshot");
+	change->index = (uint16_t)index;
+	change->name = store->config->dimensions[index].name;
+	change->node = store->node;
+	change->hugepages = store->config->dataplane.hugepages;
+	change->directory = slot->directory;
+	if (path != NULL) {
+		change->number = slot->n_files > 0 ? slot->files[slot->n_files - 1].number + 1 : 1;
+		(void)snprintf(change->path, sizeof(change->path), "%s", path);
+	} else {
+		change->rollback = true;
+		change->number = previous->number;
+		path_of(change->directory, previous->file, change->path);
+	}
+	*out = change;
+	return 0;
+}
+
+/* Moves the pushed file into the directory. */
+static int keep_file(struct dimension_change *change, char target[PATH_MAX], struct error *err)
+{
+	(void)snprintf(change->version, sizeof(change->version), "%.*s", (int)sizeof(change->version) - 5,
+	    change->dimension->version);
+	for (char *c = change->version; *c != '\0'; c++)
+		if (*c == '/' || (unsigned char)*c < 0x21)
+			*c = '_';
+	(void)snprintf(change->file, sizeof(change->file), "%08u-%s.dim", change->number, change->version);
+	path_of(change->directory, change->file, target);
+	return move_file(change->path, target, err);
+}
+
+int dimension_change_load(struct dimension_change *change, struct error *err)
+{
+	char target[PATH_MAX];
+	int ret = dimension_load(change->path, change->node, change->hugepages, &change->dimension, err);
+
+	if (ret == 0 && !change->rollback)
+		ret = keep_file(change, target, err);
 	if (ret != 0)
 		return ret;
-	ret = write_current(slot, file->number, err);
-	if (ret != 0) {
-		dimension_free(dimension);
-		return ret;
+	ret = write_current(change->directory, change->number, err);
+	if (ret != 0 && !change->rollback)
+		(void)rename(target, change->path);
+	return ret;
+}
+
+void dimension_store_commit(struct dimension_store *store, struct dimension_change *change, json_t **result)
+{
+	struct slot *slot = &store->slots[change->index];
+	unsigned int replaced = slot->current;
+
+	slot->current = change->number;
+	if (!change->rollback) {
+		struct stored_file *file = &slot->files[slot->n_files++];
+
+		file->number = change->number;
+		memcpy(file->version, change->version, sizeof(file->version));
+		memcpy(file->file, change->file, sizeof(file->file));
 	}
-	publish(store, (uint16_t)index, dimension);
-	*result = describe(store, (uint16_t)index);
-	return 0;
+	publish(store, change->index, change->dimension);
+	change->dimension = NULL;
+	if (!change->rollback)
+		prune(slot, replaced);
+	*result = describe(store, change->index);
+}
+
+void dimension_change_free(struct dimension_change *change)
+{
+	if (change == NULL)
+		return;
+	dimension_free(change->dimension);
+	free(change);
 }
 
 json_t *dimension_store_list(const struct dimension_store *store)

@@ -71,33 +71,65 @@ static json_t *fake_dim_list(void *context)
 	return list;
 }
 
-static int fake_dim_push(
-    void *context, const char *name, const char *path, json_t **result, struct error *err)
-{
-	struct fake_daemon *fake = context;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+struct fake_change {
+	char path[256]; /* "": a rollback */
+};
 
-	if (fd < 0)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	n = read(fd, fake->pushed, sizeof(fake->pushed) - 1);
-	(void)close(fd);
-	fake->pushed[n < 0 ? 0 : n] = '\0';
-	if (strcmp(name, "products") != 0)
+static int fake_dim_begin(void *context, const char *name, const char *path, void **out, struct error *err)
+{
+	struct fake_change *change;
+
+	(void)context;
+	if (strcmp(name, "products") != 0 && path != NULL)
 		return error_set(err, -ENOENT, "no dimension is called \"%s\"", name);
-	if (strncmp(fake->pushed, "bad", 3) == 0)
-		return error_set(err, -EBADMSG, "the checksum of the rows is wrong");
-	atomic_fetch_add(&fake->pushes, 1);
-	*result = json_pack("{s:s, s:s, s:i}", "name", name, "version", "v8", "rows", 1000001);
+	if (strcmp(name, "products") != 0)
+		return error_set(err, -ENOENT, "there is no version of \"%s\" before this one", name);
+	change = calloc(1, sizeof(*change));
+	if (change == NULL)
+		return error_set(err, -ENOMEM, "out of memory");
+	(void)snprintf(change->path, sizeof(change->path), "%s", path != NULL ? path : "");
+	*out = change;
 	return 0;
 }
 
-static int fake_dim_rollback(void *context, const char *name, json_t **result, struct error *err)
+static int fake_dim_load(void *context, void *loaded, struct error *err)
 {
-	(void)context;
-	if (strcmp(name, "products") != 0)
-		return error_set(err, -ENOENT, "there is no version of \"%s\" before this one", name);
-	*result = json_pack("{s:s, s:s, s:i}", "name", name, "version", "v6", "rows", 999999);
+	struct fake_daemon *fake = context;
+	const struct fake_change *change = loaded;
+	char byte;
+	ssize_t n;
+	int fd;
+
+	atomic_fetch_add(&fake->loads, 1);
+	if (atomic_load(&fake->held) && read(fake->hold_fds[0], &byte, 1) != 1)
+		abort();
+	if (change->path[0] == '\0')
+		return 0;
+	fd = open(change->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, -errno, "%s: %s", change->path, strerror(errno));
+	n = read(fd, fake->pushed, sizeof(fake->pushed) - 1);
+	(void)close(fd);
+	fake->pushed[n < 0 ? 0 : n] = '\0';
+	if (strncmp(fake->pushed, "bad", 3) == 0)
+		return error_set(err, -EBADMSG, "the checksum of the rows is wrong");
+	return 0;
+}
+
+static int fake_dim_end(void *context, void *loaded, int code, json_t **result, struct error *err)
+{
+	struct fake_daemon *fake = context;
+	struct fake_change *change = loaded;
+	bool rollback = change->path[0] == '\0';
+
+	(void)err;
+	free(change);
+	if (code != 0)
+		return code;
+	atomic_fetch_add(&fake->pushes, !rollback);
+	*result = rollback
+	              ? json_pack("{s:s, s:s, s:i}", "name", "products", "version", "v6", "rows", 999999)
+	              : json_pack("{s:s, s:s, s:i}", "name", "products", "version", "v8", "rows", 1000001);
 	return 0;
 }
 
@@ -124,7 +156,8 @@ void fake_daemon_loop(struct fake_daemon *fake)
 		if (fds[1].revents != 0)
 			break;
 		control_server_run(fake->server);
-		rounds -= fake->drained;
+		if (fake->drained && !control_server_finish_changes(fake->server))
+			rounds--;
 	}
 }
 
@@ -149,20 +182,29 @@ void fake_daemon_start(struct fake_daemon *fake, bool tcp, bool threaded)
 	fake->backend = (struct control_backend){.status = fake_status,
 	    .ready = fake_ready,
 	    .dim_list = fake_dim_list,
-	    .dim_push = fake_dim_push,
-	    .dim_rollback = fake_dim_rollback,
+	    .dim_begin = fake_dim_begin,
+	    .dim_load = fake_dim_load,
+	    .dim_end = fake_dim_end,
 	    .drain = fake_drain,
 	    .context = fake};
 	options.socket = fake->socket;
 	options.upload_directory = fake->directory;
 	options.backend = &fake->backend;
-	if (fake->stop_fd < 0 || control_server_create(&options, &fake->server, &err) < 0) {
+	if (fake->stop_fd < 0 || pipe2(fake->hold_fds, O_CLOEXEC) != 0 ||
+	    control_server_create(&options, &fake->server, &err) < 0) {
 		(void)fprintf(stderr, "fake daemon: %s\n", err.text);
 		abort();
 	}
 	fake->threaded = threaded;
 	if (threaded && pthread_create(&fake->thread, NULL, run, fake) != 0)
 		abort();
+}
+
+void fake_daemon_release(struct fake_daemon *fake, int n)
+{
+	while (n-- > 0)
+		if (write(fake->hold_fds[1], "", 1) != 1)
+			abort();
 }
 
 void fake_daemon_stop(struct fake_daemon *fake)
@@ -175,6 +217,8 @@ void fake_daemon_stop(struct fake_daemon *fake)
 		(void)pthread_join(fake->thread, NULL);
 	control_server_destroy(fake->server);
 	(void)close(fake->stop_fd);
+	(void)close(fake->hold_fds[0]);
+	(void)close(fake->hold_fds[1]);
 	/* Fails, and so shows, if the server has left anything behind. */
 	if (rmdir(fake->directory) < 0) {
 		perror(fake->directory);

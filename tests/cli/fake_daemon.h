@@ -24,6 +24,9 @@ struct fake_daemon {
 	_Atomic int pushes; /* daemon: rw, test: ro */
 	_Atomic int looks;  /* status requests so far; daemon: rw, test: ro */
 	bool drained;       /* daemon */
+	_Atomic int loads;  /* snapshots and rollbacks that were begun to load; loader: rw, test: ro */
+	_Atomic bool held;  /* test: rw; while it is set, loading waits for fake_daemon_release() */
+	int hold_fds[2];    /* pipe */
 	char pushed[64];    /* first bytes of the last snapshot; read after fake_daemon_stop() */
 };
 
@@ -32,6 +35,9 @@ void fake_daemon_start(struct fake_daemon *fake, bool tcp, bool threaded);
 
 /* The loop of the daemon's thread: returns when it is drained or stopped. */
 void fake_daemon_loop(struct fake_daemon *fake);
+
+/* Lets `n` held loads go on. */
+void fake_daemon_release(struct fake_daemon *fake, int n);
 
 void fake_daemon_stop(struct fake_daemon *fake);
 

@@ -93,6 +93,20 @@ static void snapshot(struct fixture *f, const char *version, char path[128])
 	strcpy(path, rows);
 }
 
+/* All of a change: a push of the file at `path`, or a rollback. */
+static int change(struct fixture *f, const char *name, const char *path, json_t **result, struct error *err)
+{
+	struct dimension_change *change;
+	int ret = dimension_store_begin(f->store, name, path, &change, err);
+
+	if (ret == 0)
+		ret = dimension_change_load(change, err);
+	if (ret == 0)
+		dimension_store_commit(f->store, change, result);
+	dimension_change_free(change);
+	return ret;
+}
+
 static int push(struct fixture *f, const char *version, struct error *err)
 {
 	json_t *result = NULL;
@@ -100,7 +114,7 @@ static int push(struct fixture *f, const char *version, struct error *err)
 	int ret;
 
 	snapshot(f, version, path);
-	ret = dimension_store_push(f->store, "products", path, &result, err);
+	ret = change(f, "products", path, &result, err);
 	if (ret == 0)
 		assert_string_equal(json_string_value(json_object_get(result, "version")), version);
 	json_decref(result);
@@ -138,19 +152,19 @@ static void rollback_goes_back_and_forth(void **state)
 	json_t *result = NULL;
 	struct error err;
 
-	assert_int_equal(dimension_store_rollback(f->store, "products", &result, &err), -ENOENT);
+	assert_int_equal(change(f, "products", NULL, &result, &err), -ENOENT);
 	assert_int_equal(push(f, "v1", &err), 0);
 	assert_int_equal(push(f, "v2", &err), 0);
-	assert_int_equal(dimension_store_rollback(f->store, "products", &result, &err), 0);
+	assert_int_equal(change(f, "products", NULL, &result, &err), 0);
 	json_decref(result);
 	assert_joins_with(f, "v1");
 	restart(f);
 	assert_joins_with(f, "v1");
-	assert_int_equal(dimension_store_rollback(f->store, "products", &result, &err), -ENOENT);
+	assert_int_equal(change(f, "products", NULL, &result, &err), -ENOENT);
 	/* v2 was taken back: going back from v3 must not bring it again. */
 	assert_int_equal(push(f, "v3", &err), 0);
 	assert_joins_with(f, "v3");
-	assert_int_equal(dimension_store_rollback(f->store, "products", &result, &err), 0);
+	assert_int_equal(change(f, "products", NULL, &result, &err), 0);
 	json_decref(result);
 	assert_joins_with(f, "v1");
 }
@@ -166,13 +180,13 @@ static void damage_changes_nothing(void **state)
 	assert_int_equal(push(f, "v1", &err), 0);
 	snapshot(f, "v2", path);
 	assert_int_equal(truncate(path, 200), 0);
-	assert_int_equal(dimension_store_push(f->store, "products", path, &result, &err), -EBADMSG);
+	assert_int_equal(change(f, "products", path, &result, &err), -EBADMSG);
 	assert_int_equal(access(path, F_OK), 0);
 	file = fopen(path, "w");
 	(void)fputs("not a snapshot", file);
 	(void)fclose(file);
-	assert_int_not_equal(dimension_store_push(f->store, "products", path, &result, &err), 0);
-	assert_int_equal(dimension_store_push(f->store, "prices", path, &result, &err), -ENOENT);
+	assert_int_not_equal(change(f, "products", path, &result, &err), 0);
+	assert_int_equal(change(f, "prices", path, &result, &err), -ENOENT);
 	assert_null(result);
 	assert_joins_with(f, "v1");
 	restart(f);
@@ -202,6 +216,36 @@ static void a_bad_stored_file_is_an_error_in_the_list(void **state)
 	assert_joins_with(f, "v2");
 }
 
+/* While a snapshot is read in a thread, the old one is shown and used. */
+static void a_change_shows_only_when_it_is_committed(void **state)
+{
+	struct fixture *f = *state;
+	struct dimension_change *change;
+	json_t *list, *result;
+	struct error err;
+	char path[128];
+
+	assert_int_equal(push(f, "v1", &err), 0);
+	snapshot(f, "v2", path);
+	assert_int_equal(dimension_store_begin(f->store, "products", path, &change, &err), 0);
+	dimension_change_free(change);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(dimension_store_begin(f->store, "products", path, &change, &err), 0);
+	assert_int_equal(dimension_change_load(change, &err), 0);
+	list = dimension_store_list(f->store);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "version")), "v1");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(list, 0), "previous")), 0);
+	json_decref(list);
+	assert_joins_with(f, "v1");
+	dimension_store_commit(f->store, change, &result);
+	assert_string_equal(json_string_value(json_object_get(result, "version")), "v2");
+	json_decref(result);
+	dimension_change_free(change);
+	assert_joins_with(f, "v2");
+	restart(f);
+	assert_joins_with(f, "v2");
+}
+
 static void old_snapshots_are_removed(void **state)
 {
 	struct fixture *f = *state;
@@ -227,6 +271,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(rollback_goes_back_and_forth, setup, teardown),
 	    cmocka_unit_test_setup_teardown(damage_changes_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_bad_stored_file_is_an_error_in_the_list, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_change_shows_only_when_it_is_committed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(old_snapshots_are_removed, setup, teardown),
 	};
 
