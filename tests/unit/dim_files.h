@@ -124,6 +124,18 @@ static inline struct dimension *load_built(struct dim_files *files)
 	return dimension;
 }
 
+/* Builds from `text` and loads what came out; fails the test where that fails. */
+static inline struct dimension *built(
+    struct dim_files *files, const char *name, const char *text, struct dim_build_options *options)
+{
+	struct error err = {""};
+	int rc = build_text(files, name, text, strlen(text), options, &err);
+
+	assert_string_equal(err.text, "");
+	assert_int_equal(rc, 0);
+	return load_built(files);
+}
+
 static inline void expect_row(const struct dimension *dimension, const char *key, const char *json)
 {
 	uint32_t len = 0;
