@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eal.h"
 
+#include "pci_address.h"
+
 #include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -11,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_ARGS 16
+#define FIXED_ARGS 16
+#define MAX_ARGS (FIXED_ARGS + 2 * CONFIG_MAX_SOURCES)
 #define MAX_LCORES_TEXT 4096u
 
 uint64_t eal_free_hugepage_bytes(void)
@@ -72,6 +75,24 @@ static int write_lcores(
 	return 0;
 }
 
+/* Only the PCI devices that a source names are touched: the host's other ports are none of our business. They must
+ * be known now, because the driver that holds them decides which addresses go to devices. */
+static int add_pci_devices(const struct config *config, char **argv)
+{
+	char address[PCI_ADDRESS_BYTES];
+	int argc = 0;
+
+	for (size_t i = 0; i < config->n_sources && i < CONFIG_MAX_SOURCES; i++)
+		if (config->sources[i].type == SOURCE_ETHDEV &&
+		    pci_address(config->sources[i].device, address)) {
+			argv[argc++] = (char *)"-a";
+			argv[argc++] = config->sources[i].device;
+		}
+	if (argc == 0)
+		argv[argc++] = (char *)"--no-pci";
+	return argc;
+}
+
 int eal_start(const struct config *config, bool *huge, struct error *err)
 {
 	uint64_t need = (uint64_t)config->dataplane.memory_mb << 20;
@@ -96,7 +117,7 @@ int eal_start(const struct config *config, bool *huge, struct error *err)
 	argv[argc++] = *huge ? (char[]){"--in-memory"} : (char[]){"--no-huge"};
 	argv[argc++] = (char[]){"-m"};
 	argv[argc++] = memory;
-	argv[argc++] = (char[]){"--no-pci"}; /* ports are probed one by one, by name */
+	argc += add_pci_devices(config, argv + argc); /* other ports are probed one by one, by name */
 	argv[argc++] = (char[]){"--file-prefix"};
 	argv[argc++] = prefix;
 	argv[argc++] = (char[]){"--no-telemetry"};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "port.h"
 
+#include "pci_address.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,11 +17,13 @@
 #define TX_DESCRIPTORS 512
 #define MBUF_CACHE 256u
 
-/* "net_pcap0,rx_pcap=f" -> "net_pcap0": by that name the port is found. */
+/* "net_pcap0,rx_pcap=f" -> "net_pcap0", "3b:00.0" -> "0000:3b:00.0": by that name the port is found. */
 static int port_name(const char *device, char *out, size_t size)
 {
 	size_t len = strcspn(device, ",");
 
+	if (pci_address(device, out))
+		return 0;
 	if (len == 0 || len >= size)
 		return -EINVAL;
 	memcpy(out, device, len);
@@ -27,10 +31,21 @@ static int port_name(const char *device, char *out, size_t size)
 	return 0;
 }
 
+static const char *probe_error(int rc, bool pci)
+{
+	if (rc == -ENODEV && pci)
+		return "there is no such PCI device (lspci -D lists them)";
+	if (rc != -ENOTSUP && rc != -ENOENT)
+		return strerror(-rc);
+	return pci ? "no driver takes it; is it bound to vfio-pci (dpdk-devbind.py -b vfio-pci)?"
+	           : "no driver takes it";
+}
+
 static int find_port(const struct port_options *options, struct port *port, struct error *err)
 {
 	struct rte_eth_dev_owner owner = {.name = "penstock"};
-	char name[RTE_ETH_NAME_MAX_LEN];
+	char name[RTE_ETH_NAME_MAX_LEN], address[PCI_ADDRESS_BYTES];
+	bool pci = pci_address(options->device, address);
 	int rc;
 
 	if (port_name(options->device, name, sizeof(name)) < 0)
@@ -39,10 +54,10 @@ static int find_port(const struct port_options *options, struct port *port, stru
 		rc = rte_dev_probe(options->device);
 		if (rc < 0)
 			return error_set(err, rc, "%s: DPDK cannot open this device: %s", options->device,
-			    rc == -ENOTSUP || rc == -ENOENT ? "no driver takes it" : strerror(-rc));
+			    probe_error(rc, pci));
 		port->probed = true;
 		if (rte_eth_dev_get_port_by_name(name, &port->id) != 0) {
-			(void)rte_eal_hotplug_remove("vdev", name);
+			(void)rte_eal_hotplug_remove(pci ? "pci" : "vdev", name);
 			return error_set(err, -ENODEV, "%s: the device has no Ethernet port", name);
 		}
 	}
