@@ -71,16 +71,18 @@ static uint64_t load(_Atomic uint64_t *counter)
 
 /* ---- worker ---- */
 
+/* DPDK's "none" is: the field need not be right, but the data is. So does virtio hand over what a sender on the same
+ * host left to be completed. */
 static inline uint8_t packet_flags(uint64_t offload)
 {
 	uint64_t ip = offload & RTE_MBUF_F_RX_IP_CKSUM_MASK, udp = offload & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 	int flags = 0;
 
-	if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+	if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_NONE)
 		flags |= PACKET_IP_CHECKSUM_GOOD;
 	else if (ip == RTE_MBUF_F_RX_IP_CKSUM_BAD)
 		flags |= PACKET_IP_CHECKSUM_BAD;
-	if (udp == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	if (udp == RTE_MBUF_F_RX_L4_CKSUM_GOOD || udp == RTE_MBUF_F_RX_L4_CKSUM_NONE)
 		flags |= PACKET_UDP_CHECKSUM_GOOD;
 	else if (udp == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 		flags |= PACKET_UDP_CHECKSUM_BAD;
