@@ -7,15 +7,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
 #define TX_DESCRIPTORS 512
 #define MBUF_CACHE 256u
+#define LINK_POLL_MS 20
 
 /* "net_pcap0,rx_pcap=f" -> "net_pcap0", "3b:00.0" -> "0000:3b:00.0": by that name the port is found. */
 static int port_name(const char *device, char *out, size_t size)
@@ -112,7 +115,8 @@ static int configure(const struct port_options *options, struct port *port, stru
 	if (rc < 0)
 		return rc;
 	conf.rxmode.offloads = info.rx_offload_capa & checksums;
-	port->hw_checksum = conf.rxmode.offloads == checksums;
+	port->hw_ip_checksum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+	port->hw_udp_checksum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
 	if (options->queues > 1 && (info.flow_type_rss_offloads & spread) != 0) {
 		port->rss = true;
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -151,6 +155,35 @@ int port_open(const struct port_options *options, struct port *port, struct erro
 	if (rc < 0)
 		port_close(port);
 	return rc;
+}
+
+bool port_wait_link(const struct port *port, uint32_t timeout_ms)
+{
+	const struct timespec pause = {.tv_nsec = LINK_POLL_MS * 1000000};
+	struct rte_eth_link link;
+
+	for (uint32_t waited = 0;; waited += LINK_POLL_MS) {
+		if (rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
+			return true;
+		if (waited >= timeout_ms)
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+void port_describe_link(const struct port *port, char *out, size_t size)
+{
+	struct rte_ether_addr mac;
+	struct rte_eth_link link;
+	char speed[32] = "";
+
+	*out = '\0';
+	if (rte_eth_macaddr_get(port->id, &mac) != 0 || rte_eth_link_get_nowait(port->id, &link) != 0)
+		return;
+	if (link.link_status == RTE_ETH_LINK_UP && link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+		(void)snprintf(speed, sizeof(speed), ", %u Mbit/s", link.link_speed);
+	(void)snprintf(out, size, RTE_ETHER_ADDR_PRT_FMT ", link %s%s", RTE_ETHER_ADDR_BYTES(&mac),
+	    link.link_status == RTE_ETH_LINK_UP ? "up" : "down", speed);
 }
 
 void port_close(struct port *port)

@@ -26,10 +26,10 @@ struct port_options {
 struct port {
 	uint16_t id;
 	bool open;
-	bool probed;      /* by us: to be removed again */
-	bool hw_checksum; /* the port verifies IPv4 and UDP checksums */
-	bool rss;         /* the port spreads datagrams over its queues */
-	uint16_t n_tx;    /* tx queues, at most as many as rx queues */
+	bool probed;                          /* by us: to be removed again */
+	bool hw_ip_checksum, hw_udp_checksum; /* the port says of frames whether they are right */
+	bool rss;                             /* the port spreads datagrams over its queues */
+	uint16_t n_tx;                        /* tx queues, at most as many as rx queues */
 	char driver[32];
 	struct rte_mempool *pool;
 };
@@ -37,6 +37,13 @@ struct port {
 /* Probes the device, or takes the port where EAL has found it already and nobody owns it. On success *port
  * receives; on failure nothing is left behind. */
 int port_open(const struct port_options *options, struct port *port, struct error *err);
+
+/* Waits for the link, which a card negotiates after the start: until then the far end's frames are lost. Whether
+ * it is up. Asks once if timeout_ms is 0. */
+bool port_wait_link(const struct port *port, uint32_t timeout_ms);
+
+/* "52:54:00:12:34:56, link up, 10000 Mbit/s"; empty where the port does not say. */
+void port_describe_link(const struct port *port, char *out, size_t size);
 
 /* Stops and closes the port and frees its mbufs: the caller holds none any more. A closed or zeroed port is
  * allowed. */

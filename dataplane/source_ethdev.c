@@ -16,6 +16,7 @@
 #include <rte_mbuf.h>
 
 #define OPEN_TRIES 100u
+#define LINK_WAIT_MS 5000u
 #define BUSY_NS 1000000000u /* so long may the kernel hold a closed socket */
 #define RETRY_MAX_NS (60ull * 1000000000)
 
@@ -278,6 +279,9 @@ static int open_port(struct ethdev *ethdev, struct error *err)
 
 	for (uint16_t q = 0; q < ethdev->n_queues; q++)
 		use_port(&ethdev->endpoint[q], &ethdev->port, q);
+	/* Without a link it starts all the same, and says so. */
+	if (rc == 0)
+		(void)port_wait_link(&ethdev->port, LINK_WAIT_MS);
 	return rc;
 }
 
@@ -336,28 +340,38 @@ struct source *ethdev_source(struct ethdev *ethdev, uint16_t queue)
 	return &ethdev->endpoint[queue].source;
 }
 
+static const char *checksums(const struct port *port)
+{
+	if (port->hw_udp_checksum)
+		return port->hw_ip_checksum ? "checksums verified in hardware"
+		                            : "UDP checksums verified in hardware, IPv4's in software";
+	return "checksums verified in software";
+}
+
 void ethdev_describe(const struct ethdev *ethdev, char *out, size_t size)
 {
-	const struct port *port = ethdev->steer != NULL ? &ethdev->endpoint[0].af_xdp.port : &ethdev->port;
-	int used;
+	bool xdp = ethdev->steer != NULL;
+	const struct port *port = xdp ? &ethdev->endpoint[0].af_xdp.port : &ethdev->port;
+	char device[192], link[80] = "", note[96] = "";
 
-	used = ethdev->steer != NULL ? snprintf(out, size, "AF_XDP on %s, %s XDP%s", ethdev->interface,
-	                                   steer_mode(ethdev->steer),
-	                                   strcmp(steer_mode(ethdev->steer), "generic") == 0
-	                                       ? " (slow: the interface's driver has no XDP)"
-	                                       : "")
-	                             : snprintf(out, size, "%s (%s)", ethdev->device, port->driver);
-	if (used < 0 || (size_t)used >= size)
-		return;
-	out += used;
-	size -= (size_t)used;
-	used = snprintf(out, size, ", %u queue%s%s, checksums verified in %s", ethdev->n_queues,
-	    ethdev->n_queues == 1 ? "" : "s", port->rss ? " by RSS" : "",
-	    port->hw_checksum ? "hardware" : "software");
-	if (used < 0 || (size_t)used >= size || ethdev->n_interface_queues <= ethdev->n_queues)
-		return;
-	(void)snprintf(out + used, size - (size_t)used,
-	    "; the interface has %u: flows on the others go to the kernel", ethdev->n_interface_queues);
+	if (xdp) {
+		const char *mode = steer_mode(ethdev->steer);
+
+		(void)snprintf(device, sizeof(device), "AF_XDP on %s, %s XDP%s", ethdev->interface, mode,
+		    strcmp(mode, "generic") == 0 ? " (slow: the interface's driver has no XDP)" : "");
+	} else {
+		(void)snprintf(device, sizeof(device), "%s (%s)", ethdev->device, port->driver);
+		port_describe_link(port, link, sizeof(link));
+	}
+	if (ethdev->n_interface_queues > ethdev->n_queues)
+		(void)snprintf(note, sizeof(note),
+		    "; the interface has %u: flows on the others go to the kernel",
+		    ethdev->n_interface_queues);
+	else if (!xdp && ethdev->n_queues > 1 && !port->rss)
+		(void)snprintf(note, sizeof(note), "; without RSS, some may stay empty");
+	(void)snprintf(out, size, "%s%s%s, %u queue%s%s, %s%s", device, *link != '\0' ? ", " : "", link,
+	    ethdev->n_queues, ethdev->n_queues == 1 ? "" : "s", port->rss ? " by RSS" : "", checksums(port),
+	    note);
 }
 
 void ethdev_stats(struct ethdev *ethdev, struct source_stats *out)

@@ -715,8 +715,10 @@ static void pcap_file(void **state)
 	if (ethdev_open(&config, &options, &ethdev, &err) != 0)
 		fail_msg("%s", err.text);
 	ethdev_describe(ethdev, text, sizeof(text));
-	(void)snprintf(
-	    expected, sizeof(expected), "%s (net_pcap), 1 queue, checksums verified in software", device);
+	(void)snprintf(expected, sizeof(expected),
+	    "%s (net_pcap), 02:70:63:61:70:00, link up, 10000 Mbit/s, 1 queue, checksums verified in "
+	    "software",
+	    device);
 	assert_string_equal(text, expected);
 	assert_int_equal(ethdev_open(&config, &options, &second, &err), -EBUSY);
 	assert_string_equal(err.text, "source v: net_pcap0: the port is in use already");
