@@ -93,6 +93,26 @@ static int create_pool(const struct port_options *options, struct port *port, st
 	return 0;
 }
 
+/* Virtio filters VLANs from the moment that it can, starting with none: all are let in. Other cards do so only when
+ * told to. */
+static bool filters_vlans(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_virtio") == 0 &&
+	       (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
+}
+
+static int accept_vlans(const struct port_options *options, const struct port *port, struct error *err)
+{
+	for (uint16_t id = 0; id <= RTE_ETHER_MAX_VLAN_ID; id++) {
+		int rc = rte_eth_dev_vlan_filter(port->id, id, 1);
+
+		if (rc < 0)
+			return error_set(
+			    err, rc, "%s: letting VLAN %u in: %s", options->device, id, strerror(-rc));
+	}
+	return 0;
+}
+
 static int configure(const struct port_options *options, struct port *port, struct error *err)
 {
 	const uint64_t checksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
@@ -117,6 +137,8 @@ static int configure(const struct port_options *options, struct port *port, stru
 	conf.rxmode.offloads = info.rx_offload_capa & checksums;
 	port->hw_ip_checksum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
 	port->hw_udp_checksum = (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
+	if (filters_vlans(&info))
+		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
 	if (options->queues > 1 && (info.flow_type_rss_offloads & spread) != 0) {
 		port->rss = true;
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -141,7 +163,7 @@ static int configure(const struct port_options *options, struct port *port, stru
 	rc = rte_eth_dev_start(port->id);
 	if (rc < 0)
 		return error_set(err, rc, "%s: starting the port: %s", options->device, strerror(-rc));
-	return 0;
+	return filters_vlans(&info) ? accept_vlans(options, port, err) : 0;
 }
 
 int port_open(const struct port_options *options, struct port *port, struct error *err)
