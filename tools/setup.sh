@@ -13,6 +13,7 @@ build_packages=(
 test_packages=(
 	clang-format clang-tidy libclang-rt-14-dev shellcheck strace ltrace curl libpcap-dev tcpdump iputils-ping
 	netcat-openbsd man-db mandoc prometheus python3 openssl openjdk-17-jre-headless maven
+	qemu-system-x86 linux-image-amd64 busybox-static
 )
 
 usage() {

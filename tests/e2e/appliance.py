@@ -470,6 +470,28 @@ class Test(Tap):
         self.hugepages.give_back()
 
 
+def in_directory(main, prefix):
+    """Runs main(test) in a directory of its own and exits."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, _: sys.exit(128 + n))
+    with tempfile.TemporaryDirectory(prefix=prefix) as directory:
+        test = Test(directory)
+        try:
+            main(test)
+        except (Failed, subprocess.TimeoutExpired) as error:
+            test.check('goes to its end', False, error)
+        finally:
+            if test.failed or sys.exc_info()[0] is not None:
+                for log in sorted(test.directory.glob('*.log')):
+                    print(f'# {log.name}\n' + '\n'.join('#   ' + x for x in
+                                                        log.read_text(errors='replace').splitlines()[-20:]))
+            test.close()
+    print(f'1..{test.number}')
+    if test.last:
+        print(test.last)
+    sys.exit(1 if test.failed else 0)
+
+
 def run(main, needs=('ethtool', 'zstd')):
     """Runs main(test) in a network namespace of its own and exits."""
     if os.geteuid() != 0:
@@ -488,21 +510,4 @@ def run(main, needs=('ethtool', 'zstd')):
     command('ip', 'link', 'set', 'lo', 'up')
     if not HUGE_KNOB.exists() or not os.access(HUGE_KNOB, os.W_OK):
         skip('this kernel has no hugepages for us')
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, _: sys.exit(128 + n))
-    with tempfile.TemporaryDirectory(prefix='pst-e2e-') as directory:
-        test = Test(directory)
-        try:
-            main(test)
-        except (Failed, subprocess.TimeoutExpired) as error:
-            test.check('goes to its end', False, error)
-        finally:
-            if test.failed or sys.exc_info()[0] is not None:
-                for log in sorted(test.directory.glob('*.log')):
-                    print(f'# {log.name}\n' + '\n'.join('#   ' + x for x in
-                                                        log.read_text(errors='replace').splitlines()[-20:]))
-            test.close()
-    print(f'1..{test.number}')
-    if test.last:
-        print(test.last)
-    sys.exit(1 if test.failed else 0)
+    in_directory(main, 'pst-e2e-')

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""A virtio card with two queues and RSS, on the second of two NUMA nodes, held by uio_pci_generic.
+
+The far end of its cable is a network interface of this side, with a kernel that leaves UDP checksums to the card: they
+arrive unfinished, and only the card's word says that they are good. Both queues must get flows; the tables must lie on
+the node of the workers, the packets on the node of the card.
+"""
+import json
+import re
+import sys
+from collections import Counter
+
+import guest
+from appliance import NEAR_IP, PENSTOCK, command, wait_until
+from guest import Guest
+
+COUNT = 4000
+MAC = '52:54:00:12:34:01'
+CARD = '0000:81:00.0'
+NUMA = [
+    '-object', 'memory-backend-ram,id=m0,size=768M', '-object', 'memory-backend-ram,id=m1,size=768M',
+    '-numa', 'node,nodeid=0,cpus=0,memdev=m0', '-numa', 'node,nodeid=1,cpus=1-2,memdev=m1',
+    '-device', 'pxb-pcie,id=far,bus_nr=128,bus=pcie.0,numa_node=1',
+    '-device', 'pcie-root-port,id=second,bus=far,chassis=1']
+
+
+def pages_by_node(path, least):
+    """{address: {node: pages}} of the mappings of hugepages with at least so many pages."""
+    found = {}
+    for line in path.read_text().splitlines():
+        nodes = {int(node): int(pages) for node, pages in re.findall(r' N(\d+)=(\d+)', line)}
+        if ' huge ' in line + ' ' and sum(nodes.values()) >= least:
+            found[line.split()[0]] = nodes
+    return found
+
+
+def main(test):
+    job = guest.Job(test, COUNT)
+    machine = Guest(
+        test, 'rss', guest.configuration(f'  - {{name: nic0, type: ethdev, device: "{CARD}", queues: 2}}\n', '[1, 2]'),
+        job.files, [*NUMA, '-netdev', 'tap,id=cable,ifname=cable,queues=2,script=no,downscript=no,vhost=off', '-device',
+                    f'virtio-net-pci,netdev=cable,mac={MAC},bus=second,mq=on,rss=on,vectors=6,rx_queue_size=1024'],
+        [CARD], 'uio_pci_generic', expect=job.says['sent'], pages_per_node=220, memory_mb=1536)
+    test.closing.append(machine.close)
+    machine.start()
+    wait_until(machine.running(lambda: command('ip', 'link', 'show', 'cable', check=False).returncode == 0),
+               'QEMU makes the interface')
+    command('sysctl', '-qw', 'net.ipv6.conf.cable.disable_ipv6=1')
+    command('ip', 'address', 'add', '198.18.0.2/30', 'dev', 'cable')
+    command('ip', 'link', 'set', 'cable', 'txqueuelen', 5000, 'up')
+    command('ip', 'neighbour', 'add', NEAR_IP, 'lladdr', MAC, 'dev', 'cable', 'nud', 'permanent')
+    machine.ready()
+    # Fewer datagrams than the card's ring has room for: nothing is lost however slow the guest is.
+    command(PENSTOCK, 'send', '--to', f'{NEAR_IP}:9000', '--file', job.events, '--per-datagram', 5, '--source-ports', 16,
+            '--rate', 4000)
+    out = machine.finish()
+
+    status = json.loads((out / 'status.json').read_text())
+    log = (out / 'penstockd.log').read_text()
+    job.check(test, status, out, log, machine.status)
+    packets = {source['name']: source['packets'] for source in status['sources']}
+    test.check('both queues had their part', min(packets.values()) > sum(packets.values()) / 10, packets)
+    test.equal('by both workers', sorted(s['worker'] for s in status['sources']), [0, 1])
+    drops = Counter()
+    for worker in status['workers']:
+        drops.update(worker['drops'])
+    test.equal('no checksum is called wrong', drops['frame_udp_checksum'], 0)
+    line = next((line for line in log.splitlines() if 'source nic0:' in line), '')
+    test.check('RSS and checksums in hardware are said',
+               '2 queues by RSS, UDP checksums verified in hardware' in line, line)
+    tables = pages_by_node(out / 'numa_maps', 8)
+    print(f'# hugepages of each mapping by node: {tables}')
+    test.check('the tables are on the node of the workers', tables and all(nodes.keys() == {1} for nodes in tables.values()),
+               tables)
+
+
+if __name__ == '__main__':
+    guest.run(main, needs=('ip', 'sysctl', 'unshare'), inside=['unshare', '-Urn'])
