@@ -34,7 +34,8 @@ struct endpoint {
 
 struct daemon_options {
 	const char *config_path;
-	bool once; /* drain and exit at the end of the sources, which must all be files */
+	bool once;         /* drain and exit at the end of the sources, which must all be files */
+	bool no_hugepages; /* for packets, where the configuration says "auto" */
 };
 
 struct daemon {
@@ -72,7 +73,8 @@ struct daemon {
 	struct sink_ledger *sink_ledgers;
 };
 
-/* 0, or -errno with the reason in err; then nothing is left running. */
+/* 0, or -errno with the reason in err; then nothing is left running. -ERESTART: try again in a new process,
+ * with no_hugepages. */
 int daemon_start(const struct daemon_options *options, struct daemon **out, struct error *err);
 
 /* Serves until SIGTERM, SIGINT, a drain request, or (with `once`) the end of the input; then drains. 0:

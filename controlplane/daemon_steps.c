@@ -100,7 +100,7 @@ static void stop_lock(struct daemon *d)
 
 static int start_eal(struct daemon *d, struct error *err)
 {
-	bool huge;
+	bool huge = !d->options.no_hugepages;
 	int ret = eal_start(d->config, &huge, err);
 
 	if (ret != 0)

@@ -106,7 +106,8 @@ int eal_start(const struct config *config, bool *huge, struct error *err)
 		    "dataplane.hugepages is \"required\": %u MB wanted, %llu MB of 2 MB hugepages are free "
 		    "(raise vm.nr_hugepages)",
 		    config->dataplane.memory_mb, (unsigned long long)(eal_free_hugepage_bytes() >> 20));
-	*huge = config->dataplane.hugepages != HUGEPAGES_OFF && eal_free_hugepage_bytes() >= need;
+	*huge = config->dataplane.hugepages == HUGEPAGES_REQUIRED ||
+	        (config->dataplane.hugepages == HUGEPAGES_AUTO && *huge && eal_free_hugepage_bytes() >= need);
 	ret = write_lcores(config, main_id, lcores, sizeof(lcores), err);
 	if (ret != 0)
 		return ret;
@@ -128,7 +129,10 @@ int eal_start(const struct config *config, bool *huge, struct error *err)
 	argv[argc++] = main_text;
 	argv[argc] = NULL;
 	if (rte_eal_init(argc, argv) < 0)
-		return error_set(err, -rte_errno,
+		return error_set(err,
+		    *huge && config->dataplane.hugepages == HUGEPAGES_AUTO && rte_errno == ENOMEM
+		        ? -ERESTART
+		        : -rte_errno,
 		    "DPDK's EAL did not start (%s); its own lines above say why", rte_strerror(rte_errno));
 	return 0;
 }

@@ -8,7 +8,9 @@
 
 /* Starts the EAL with one lcore per configured worker, pinned as configured, and the calling thread as main
  * lcore on the CPUs that are left (on all of them if none is). Takes memory from hugepages as the
- * configuration says; *huge tells whether it did. 0, or -errno with the reason. */
+ * configuration says; with "auto" also only if *huge is set. *huge tells whether it did. 0, or -errno with the
+ * reason; -ERESTART: with "auto", there were enough hugepages and somebody else took them meanwhile, and as the EAL
+ * cannot be started twice, the process must be, without *huge. */
 int eal_start(const struct config *config, bool *huge, struct error *err);
 
 /* Free 2 MB hugepages of this machine. */

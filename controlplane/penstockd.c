@@ -4,12 +4,15 @@
 
 #include "log.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
-    "usage: penstockd --config F [--once]\n"
+    "usage: penstockd --config F [--once] [--no-hugepages]\n"
     "\n"
     "Runs the appliance that F describes. Logs one line \"ready\" when it accepts events; SIGTERM and SIGINT "
     "drain: stop\n"
@@ -17,6 +20,8 @@ static const char usage[] =
     "\n"
     "  --config F   the configuration, YAML (penstock check F says whether it is right)\n"
     "  --once       drain and exit at the end of the input; all sources must be files\n"
+    "  --no-hugepages\n"
+    "               no hugepages for packets, where the configuration says auto\n"
     "  --version    print the version\n"
     "  --help       print this\n"
     "\n"
@@ -28,6 +33,7 @@ static int read_options(int argc, char **argv, struct daemon_options *options)
 	static const struct option longs[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"once", no_argument, NULL, 'o'},
+	    {"no-hugepages", no_argument, NULL, 'n'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
@@ -41,6 +47,9 @@ static int read_options(int argc, char **argv, struct daemon_options *options)
 			break;
 		case 'o':
 			options->once = true;
+			break;
+		case 'n':
+			options->no_hugepages = true;
 			break;
 		case 'V':
 			(void)puts("penstockd " PENSTOCK_VERSION);
@@ -60,6 +69,22 @@ static int read_options(int argc, char **argv, struct daemon_options *options)
 	return -1;
 }
 
+/* The EAL starts once per process. What is open is closed by exec; the process keeps its number. */
+static int restart_without_hugepages(int argc, char **argv)
+{
+	char **more = calloc((size_t)argc + 2, sizeof(*more));
+
+	log_line(LOG_WARNING, "others took the hugepages during the start: starting again without");
+	if (more != NULL) {
+		memcpy(more, argv, (size_t)argc * sizeof(*more));
+		more[argc] = (char[]){"--no-hugepages"};
+		(void)execv("/proc/self/exe", more);
+	}
+	log_line(LOG_ERROR, "cannot start again: %s", strerror(errno));
+	free(more);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon_options options = {0};
@@ -70,6 +95,8 @@ int main(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	ret = daemon_start(&options, &daemon, &err);
+	if (ret == -ERESTART && !options.no_hugepages)
+		return restart_without_hugepages(argc, argv);
 	if (ret == 0)
 		ret = daemon_run(daemon, &err);
 	daemon_destroy(daemon);
