@@ -19,7 +19,8 @@ struct batch_pool {
 	struct hugemem memory;
 	struct rte_ring *home; /* worker: dequeues, sink threads and worker: enqueue */
 	uint32_t count;
-	_Atomic uint32_t n_idle; /* worker: rw, others: ro */
+	_Atomic uint32_t n_idle;           /* worker: rw, others: ro */
+	uint32_t held[CONFIG_MAX_STREAMS]; /* worker: batches out, by stream */
 	struct batch *
 	    idle[]; /* worker: taken from the ring, the one used last on top: its lines may still be cached */
 };
@@ -64,6 +65,7 @@ int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages 
 
 		batch->worker = worker;
 		batch->home = pool->home;
+		batch->share = BATCH_NO_SHARE;
 		batch->bytes = (char *)batch + BATCH_STRIDE - BATCH_BYTES;
 		batch_put(pool, batch);
 	}
@@ -84,13 +86,54 @@ void batch_pool_destroy(struct batch_pool *pool)
 	free(pool);
 }
 
+/* Takes in what has come home. Returns how many batches are idle. */
+static uint32_t take_in(struct batch_pool *pool)
+{
+	uint32_t before = atomic_load_explicit(&pool->n_idle, memory_order_relaxed);
+	uint32_t n = before + rte_ring_dequeue_burst(
+	                          pool->home, (void **)&pool->idle[before], pool->count - before, NULL);
+
+	for (uint32_t i = before; i < n; i++) {
+		if (pool->idle[i]->share != BATCH_NO_SHARE)
+			pool->held[pool->idle[i]->share]--;
+		pool->idle[i]->share = BATCH_NO_SHARE;
+	}
+	atomic_store_explicit(&pool->n_idle, n, memory_order_relaxed);
+	return n;
+}
+
+/* How many batches the other streams still have to get to have their share. */
+static uint32_t kept_for_others(
+    const struct batch_pool *pool, uint16_t stream, uint32_t n_streams, uint32_t share)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n_streams; i++)
+		kept += i != stream && pool->held[i] < share ? share - pool->held[i] : 0;
+	return kept;
+}
+
+struct batch *batch_get_for(struct batch_pool *pool, uint16_t stream, uint32_t n_streams)
+{
+	uint32_t share = pool->count / (2 * n_streams), idle = take_in(pool);
+	struct batch *batch;
+
+	if (pool->held[stream] > 0 && pool->held[stream] >= share &&
+	    idle <= kept_for_others(pool, stream, n_streams, share))
+		return NULL;
+	batch = batch_get(pool);
+	if (batch == NULL)
+		return NULL;
+	batch->stream = batch->share = stream;
+	pool->held[stream]++;
+	return batch;
+}
+
 struct batch *batch_get(struct batch_pool *pool)
 {
 	struct batch *batch;
-	uint32_t n;
+	uint32_t n = take_in(pool);
 
-	n = atomic_load_explicit(&pool->n_idle, memory_order_relaxed);
-	n += rte_ring_dequeue_burst(pool->home, (void **)&pool->idle[n], pool->count - n, NULL);
 	if (n == 0)
 		return NULL;
 	batch = pool->idle[--n];

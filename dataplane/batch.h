@@ -26,6 +26,8 @@
 #define BATCH_RECORDS (2u * BATCH_EVENTS)
 #define BATCH_BYTES (2u << 20)
 
+#define BATCH_NO_SHARE UINT16_MAX
+
 struct completion;
 struct rte_ring;
 
@@ -57,6 +59,7 @@ struct batch_event {
 struct batch {
 	uint16_t worker;
 	uint16_t stream;
+	uint16_t share; /* worker: the stream in whose share of the pool it counts, or BATCH_NO_SHARE */
 	uint32_t n_events, n_records, used;
 	int64_t arrival_ms;            /* wall clock of the first event's burst */
 	uint64_t opened_ns;            /* monotonic, for the linger */
@@ -95,6 +98,10 @@ void batch_pool_destroy(struct batch_pool *pool);
 
 /* Worker only. An empty batch, the one that came back last, or NULL: all of them are with the sinks. */
 struct batch *batch_get(struct batch_pool *pool);
+
+/* Worker only. The same for one of `n_streams` streams. Half of the pool is for whoever comes, the other half in
+ * equal shares for each, so that a stream whose outputs stand still does not take all. */
+struct batch *batch_get_for(struct batch_pool *pool, uint16_t stream, uint32_t n_streams);
 
 /* Worker only: an unused batch back. */
 void batch_put(struct batch_pool *pool, struct batch *batch);

@@ -54,11 +54,12 @@ static enum room make_room(struct pipeline *p, uint16_t stream, uint32_t bound)
 	if (p->planned_events[stream] > 0)
 		return ROOM_NEXT_BURST;
 	fill_hand_over(p, stream);
-	batch = reserved(p) ? NULL : batch_get(p->engine->pools[p->worker]);
+	batch = reserved(p) ? NULL
+	                    : batch_get_for(p->engine->pools[p->worker], stream,
+	                          (uint32_t)p->engine->config->n_streams);
 	if (batch == NULL)
 		return ROOM_NONE;
 	batch->worker = p->worker;
-	batch->stream = stream;
 	batch->arrival_ms = p->burst->now_ms;
 	batch->opened_ns = clock_mono_ns(p->engine->clock);
 	batch->completion = p->engine->completion;

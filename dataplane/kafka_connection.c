@@ -66,6 +66,8 @@ void kafka_connection_statistics(struct sink_kafka *kafka, const char *json)
 	topics = strstr(brokers, "\"topics\":");
 	found = strstr(brokers, up);
 	kafka->connected = found != NULL && (topics == NULL || found < topics);
+	if (kafka->connected && kafka->n_outstanding == 0)
+		kafka->failing = false;
 	publish(kafka);
 }
 

@@ -16,12 +16,24 @@ static void queue_is_full(struct sink_kafka *kafka, void *opaque)
 	kafka_slot_todo(kafka, slot, item, index);
 }
 
+static void taken(struct sink_kafka *kafka, struct kafka_producer *producer, void *opaque)
+{
+	enum kafka_item item;
+	uint32_t index;
+	struct kafka_slot *slot = kafka_slot_of(kafka, opaque, &item, &index);
+
+	producer->in_flight++;
+	if (producer == &kafka->main)
+		kafka_lane_sent(
+		    kafka, kafka_lane_of(kafka, slot, item, index), kafka_slot_bytes(slot, item, index));
+}
+
 /* What came of handing over one message. */
 static void handed_over(
     struct sink_kafka *kafka, struct kafka_producer *producer, void *opaque, rd_kafka_resp_err_t code)
 {
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		producer->in_flight++;
+		taken(kafka, producer, opaque);
 	else if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
 		queue_is_full(kafka, opaque);
 	else
@@ -181,6 +193,8 @@ static void produce_records(struct sink_kafka *kafka, struct kafka_slot *slot)
 			kafka_slot_confirm(kafka, slot, i); /* not wanted in Kafka */
 		else if (batched && kind != RECORD_DEAD_LETTER)
 			continue; /* in a group */
+		else if (!kafka_lane_open(kafka, &kafka->lane[batch->stream][kind]))
+			kafka_slot_todo(kafka, slot, KAFKA_RECORD, i);
 		else if (has_headers(kafka, kind))
 			produce_record(kafka, &kafka->main, slot, i);
 		else
@@ -197,14 +211,19 @@ void kafka_produce_current(struct sink_kafka *kafka)
 
 	if (slot == NULL || kafka->main.rk == NULL)
 		return;
-	for (; slot->next_group < slot->groups.n && !kafka->full && !kafka->main.fatal; slot->next_group++)
-		produce_group(kafka, &kafka->main, slot, slot->next_group);
+	for (; slot->next_group < slot->groups.n && !kafka->full && !kafka->main.fatal; slot->next_group++) {
+		if (kafka_lane_open(kafka, kafka_lane_of(kafka, slot, KAFKA_GROUP, slot->next_group)))
+			produce_group(kafka, &kafka->main, slot, slot->next_group);
+		else
+			kafka_slot_todo(kafka, slot, KAFKA_GROUP, slot->next_group);
+	}
 	while (slot->cursor < slot->batch->n_records && !kafka->full && !kafka->main.fatal)
 		produce_records(kafka, slot);
 	if (slot->cursor < slot->batch->n_records || slot->next_group < slot->groups.n)
 		return;
 	kafka->current = NULL;
-	kafka_slot_settle(kafka, slot);
+	if (!slot->ungrouped)
+		kafka_slot_settle(kafka, slot);
 }
 
 /* Takes the item off the slot's todo and produces it. */
@@ -215,11 +234,10 @@ static void produce_item(
 
 	if (item == KAFKA_TOO_LARGE || (item == KAFKA_RECORD && kafka_bit(slot->alone, index)))
 		producer = &kafka->alone;
-	if (producer->rk == NULL || producer->fatal)
+	if (producer->rk == NULL || producer->fatal ||
+	    !kafka_lane_open(kafka, kafka_lane_of(kafka, slot, item, index)))
 		return; /* stays where it is */
-	kafka_bit_clear(slot->todo[item], index);
-	slot->n_todo--;
-	kafka->n_todo--;
+	kafka_slot_taken(kafka, slot, item, index);
 	if (item == KAFKA_RECORD)
 		produce_record(kafka, producer, slot, index);
 	else if (item == KAFKA_GROUP)
@@ -249,7 +267,6 @@ static void produce_slot_todo(struct sink_kafka *kafka, struct kafka_slot *slot)
 
 void kafka_produce_todo(struct sink_kafka *kafka)
 {
-	kafka->full = false;
 	for (uint32_t i = 0; i < KAFKA_SLOTS && kafka->n_todo > 0 && !kafka->full; i++) {
 		if (kafka->slots[i].batch != NULL && kafka->slots[i].n_todo > 0)
 			produce_slot_todo(kafka, &kafka->slots[i]);

@@ -57,6 +57,10 @@ int kafka_producer_create(struct sink_kafka *kafka, struct kafka_producer *produ
 	if (rc != 0)
 		return rc;
 	kafka->dead_letter_max = kafka_conf_dead_letter_max(conf);
+	kafka->queue_messages = (uint64_t)kafka_conf_number(conf, "queue.buffering.max.messages", 100000);
+	if (kafka->queue_messages == 0) /* has no limit */
+		kafka->queue_messages = UINT64_MAX;
+	kafka->queue_bytes = 1024 * (uint64_t)kafka_conf_number(conf, "queue.buffering.max.kbytes", 1048576);
 	rc = set(conf, "bootstrap.servers", kafka->brokers, err);
 	if (rc == 0 && producer->alone) {
 		rc = set(conf, "batch.num.messages", "1", err);
@@ -144,6 +148,17 @@ void kafka_producer_revive(struct sink_kafka *kafka, struct kafka_producer *prod
 	}
 }
 
+bool kafka_partitions_known(const struct sink_kafka *kafka, uint16_t stream)
+{
+	if (kafka->config->kafka.record != KAFKA_RECORD_BATCH)
+		return true;
+	for (uint32_t kind = 0; kind < RECORD_DEAD_LETTER; kind++) {
+		if (kafka->main.topic[stream][kind] != NULL && kafka->partitions[stream][kind] == 0)
+			return false;
+	}
+	return true;
+}
+
 /* 0: unknown. */
 static int32_t count_partitions(rd_kafka_t *rk, rd_kafka_topic_t *topic, rd_kafka_resp_err_t *code)
 {
@@ -196,11 +211,21 @@ void kafka_topics_refresh(struct sink_kafka *kafka)
 {
 	rd_kafka_t *const handles[] = {kafka->main.rk, kafka->alone.rk};
 	const rd_kafka_metadata_t *metadata;
+	bool unknown = false;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (uint16_t stream = 0; stream < kafka->config->n_streams; stream++) {
+		for (uint32_t kind = 0; kind < RECORD_KINDS; kind++) {
+			struct kafka_lane *lane = &kafka->lane[stream][kind];
+
+			if (lane->n_todo == 0 || !lane->unknown || kafka->now_ns < lane->retry_ns)
+				continue;
+			lane->unknown = false;
+			unknown = true;
+		}
+	}
+	for (size_t i = 0; i < 2 && unknown; i++) {
 		if (handles[i] != NULL && rd_kafka_metadata(handles[i], 0, NULL, &metadata, METADATA_MS) ==
 		                              RD_KAFKA_RESP_ERR_NO_ERROR)
 			rd_kafka_metadata_destroy(metadata);
 	}
-	kafka->topic_unknown = false;
 }

@@ -21,25 +21,6 @@ void kafka_note_error(struct sink_kafka *kafka, const char *fmt, ...)
 	pthread_mutex_unlock(&status->mutex);
 }
 
-static void back_off(struct sink_kafka *kafka)
-{
-	uint64_t now_ns = clock_mono_ns(&system_clock);
-
-	if (kafka->retry_ns > now_ns)
-		return;
-	kafka->retry_ns = now_ns + kafka->backoff_ns;
-	kafka->backoff_ns *= 2;
-	if (kafka->backoff_ns > KAFKA_BACKOFF_MAX_NS)
-		kafka->backoff_ns = KAFKA_BACKOFF_MAX_NS;
-}
-
-static enum record_kind kind_of(const struct kafka_slot *slot, enum kafka_item item, uint32_t index)
-{
-	if (item == KAFKA_TOO_LARGE)
-		return RECORD_DEAD_LETTER;
-	return item == KAFKA_GROUP ? slot->groups.group[index].kind : slot->batch->records[index].kind;
-}
-
 static void delivered(struct sink_kafka *kafka, struct kafka_slot *slot, enum kafka_item item, uint32_t index)
 {
 	struct batch *batch = slot->batch;
@@ -49,8 +30,8 @@ static void delivered(struct sink_kafka *kafka, struct kafka_slot *slot, enum ka
 	kafka->failing = false;
 	if (!kafka->connected)
 		kafka_connection_works(kafka);
-	kafka->backoff_ns = KAFKA_BACKOFF_MIN_NS;
-	kafka->delivered[batch->stream][kind_of(slot, item, index)] += records;
+	kafka_lane_works(kafka_lane_of(kafka, slot, item, index));
+	kafka->delivered[batch->stream][kafka_slot_kind(slot, item, index)] += records;
 	counts->records += records;
 	if (item == KAFKA_RECORD) {
 		counts->bytes += batch->records[index].value_len;
@@ -78,7 +59,7 @@ static void again(struct sink_kafka *kafka, struct kafka_slot *slot, enum kafka_
 /* Refused for its size, or for that of the request it travelled in. */
 static void too_large(struct sink_kafka *kafka, struct kafka_slot *slot, enum kafka_item item, uint32_t index)
 {
-	enum record_kind kind = kind_of(slot, item, index);
+	enum record_kind kind = kafka_slot_kind(slot, item, index);
 
 	kafka->alone.wanted = true;
 	if (item == KAFKA_GROUP) {
@@ -97,8 +78,8 @@ static void too_large(struct sink_kafka *kafka, struct kafka_slot *slot, enum ka
 		kafka_note_error(kafka,
 		    "topic %s refuses a dead letter as too large: raise its max.message.bytes",
 		    kafka_topic_name(kafka, slot->batch->stream, kind));
+		kafka_lane_fails(kafka_lane_of(kafka, slot, item, index), false);
 		again(kafka, slot, item, index);
-		back_off(kafka);
 	}
 }
 
@@ -108,6 +89,7 @@ void kafka_outcome(
 	enum kafka_item item;
 	uint32_t index;
 	struct kafka_slot *slot = kafka_slot_of(kafka, opaque, &item, &index);
+	bool unknown = false;
 
 	switch (code) {
 	case RD_KAFKA_RESP_ERR_NO_ERROR:
@@ -129,19 +111,30 @@ void kafka_outcome(
 		if (item == KAFKA_GROUP) /* the topic has fewer partitions than it had */
 			slot->groups.group[index].partition = RD_KAFKA_PARTITION_UA;
 		kafka->partitions_ns = 0;
-		kafka->topic_unknown = true;
+		unknown = true;
 		break;
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-		kafka->topic_unknown = true;
+		unknown = true;
 		break;
 	default:
 		break;
 	}
 	kafka_note_error(kafka, "topic %s: %s",
-	    kafka_topic_name(kafka, slot->batch->stream, kind_of(slot, item, index)), rd_kafka_err2str(code));
+	    kafka_topic_name(kafka, slot->batch->stream, kafka_slot_kind(slot, item, index)),
+	    rd_kafka_err2str(code));
+	kafka_lane_fails(kafka_lane_of(kafka, slot, item, index), unknown);
 	again(kafka, slot, item, index);
-	back_off(kafka);
+}
+
+static void answered(struct sink_kafka *kafka, void *opaque)
+{
+	enum kafka_item item;
+	uint32_t index;
+	struct kafka_slot *slot = kafka_slot_of(kafka, opaque, &item, &index);
+
+	kafka_lane_answered(
+	    kafka, kafka_lane_of(kafka, slot, item, index), kafka_slot_bytes(slot, item, index));
 }
 
 static void serve_reports(struct sink_kafka *kafka, struct kafka_producer *producer, rd_kafka_event_t *event)
@@ -151,8 +144,11 @@ static void serve_reports(struct sink_kafka *kafka, struct kafka_producer *produ
 
 	while ((n = rd_kafka_event_message_array(event, messages, MESSAGES)) > 0) {
 		producer->in_flight -= n;
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			if (producer == &kafka->main)
+				answered(kafka, messages[i]->_private);
 			kafka_outcome(kafka, producer, messages[i]->_private, messages[i]->err);
+		}
 	}
 }
 

@@ -6,6 +6,7 @@
  *   sink_kafka.c      the function table, creation, description
  *   kafka_slot.c      a batch while the sink has it: items still to produce, records confirmed
  *   kafka_produce.c   hands items to librdkafka
+ *   kafka_lane.c      a topic's share of librdkafka's queue, and when it is tried again
  *   kafka_report.c    delivery reports, and what follows from an error
  *   kafka_connection.c  whether brokers can be reached, and why not
  *   kafka_group.c     record: batch: gathers the events of one partition into one record
@@ -17,6 +18,10 @@
  * letter of an event whose record turned out to be too large. Values are not copied: they stay in the batch
  * (or in the slot's gathered text) until the delivery report is in. The message's opaque word names slot and
  * item.
+ *
+ * A lane is one output of one stream, so one topic. What is about a topic is kept there: its errors, when it is
+ * tried again, its share of librdkafka's queue. A topic that is missing or stands still holds up what is for
+ * it and nothing else.
  *
  * Errors: whatever the broker or the network says, an item is produced again, after a pause, until it is
  * delivered or the sink is closed. Only a record that is too large when sent all by itself becomes a dead
@@ -59,6 +64,7 @@ struct kafka_slot {
 	uint32_t next_group;  /* the first group that has never been tried */
 	uint32_t outstanding; /* records not confirmed, and one more until all have been tried */
 	uint32_t n_todo;      /* bits in todo */
+	bool ungrouped;       /* record: batch: waits until it is known how many partitions there are */
 	uint64_t todo[KAFKA_ITEMS][KAFKA_WORDS]; /* to be produced (again) */
 	uint64_t confirmed[KAFKA_WORDS];         /* records */
 	uint64_t alone[KAFKA_WORDS];             /* records to send one per request */
@@ -66,6 +72,14 @@ struct kafka_slot {
 	uint64_t dead[BATCH_EVENTS / 64]; /* events whose dead letter has been made here... */
 	uint64_t dead_done[BATCH_EVENTS / 64]; /* ...and delivered */
 	struct kafka_groups groups;
+};
+
+struct kafka_lane {
+	uint64_t in_flight, in_flight_bytes; /* with the producer `main` */
+	uint64_t n_todo;                     /* items in the slots' todo */
+	uint64_t retry_ns;                   /* when to try again; 0: no error since the last delivery */
+	uint64_t backoff_ns;
+	bool unknown; /* ask for metadata before the next attempt */
 };
 
 struct kafka_producer {
@@ -89,6 +103,8 @@ struct kafka_status {
 	_Atomic enum kafka_connection connection;                     /* sink thread: rw, others: ro */
 	_Atomic bool failing, full, no_producer, topics_unknown;      /* sink thread: rw, others: ro */
 	_Atomic uint64_t delivered[CONFIG_MAX_STREAMS][RECORD_KINDS]; /* sink thread: rw, others: ro */
+	_Atomic uint64_t waiting[CONFIG_MAX_STREAMS][RECORD_KINDS];   /* sink thread: rw, others: ro */
+	_Atomic bool stalled[CONFIG_MAX_STREAMS][RECORD_KINDS];       /* sink thread: rw, others: ro */
 };
 
 struct sink_kafka {
@@ -107,11 +123,13 @@ struct sink_kafka {
 	struct kafka_slot *current; /* not all of its records have been tried: librdkafka's queue is full */
 	bool full;                  /* librdkafka's queue was full at the last attempt */
 	uint64_t n_todo, n_outstanding; /* items; records */
-	uint64_t retry_ns;              /* when to produce what is in the slots' todo */
-	uint64_t backoff_ns;
+	struct kafka_lane lane[CONFIG_MAX_STREAMS][RECORD_KINDS];
+	uint32_t n_lanes, n_ungrouped;
+	uint64_t queue_messages, queue_bytes; /* what librdkafka's queue takes */
+	uint64_t in_flight_bytes;             /* of all lanes */
+	uint64_t now_ns;                      /* of this round */
 	uint64_t delivered[CONFIG_MAX_STREAMS][RECORD_KINDS];
 	int confirmed;                 /* since the last poll */
-	bool topic_unknown;            /* ask for metadata before the next attempt */
 	bool failing;                  /* an error since the last delivery */
 	bool connected;                /* to some broker, when librdkafka last said */
 	bool old_scram;                /* SCRAM as Kafka 4 refuses it */
@@ -165,6 +183,33 @@ void kafka_slot_dead_letter_done(struct sink_kafka *kafka, struct kafka_slot *sl
 /* Counts what is not confirmed as shed, and releases the batch. Nothing may be in flight any more. */
 void kafka_slot_give_up(struct sink_kafka *kafka, struct kafka_slot *slot);
 
+enum record_kind kafka_slot_kind(const struct kafka_slot *slot, enum kafka_item item, uint32_t index);
+/* What the item counts in the lane's share. */
+uint64_t kafka_slot_bytes(const struct kafka_slot *slot, enum kafka_item item, uint32_t index);
+/* Takes an item off the todo. */
+void kafka_slot_taken(
+    struct sink_kafka *kafka, struct kafka_slot *slot, enum kafka_item item, uint32_t index);
+/* record: batch: gathers the records of slots that waited until the partitions are known. */
+void kafka_slots_group(struct sink_kafka *kafka);
+
+/* kafka_lane.c */
+
+struct kafka_lane *kafka_lane_of(
+    struct sink_kafka *kafka, const struct kafka_slot *slot, enum kafka_item item, uint32_t index);
+/* How many lanes there are, and what they can have. */
+void kafka_lanes_create(struct sink_kafka *kafka);
+/* Whether it is time to try, and there is room: half of librdkafka's queue is for whoever comes, the other half
+ * is divided into equal shares. */
+bool kafka_lane_open(const struct sink_kafka *kafka, const struct kafka_lane *lane);
+/* Whether something in the slots' todo can be produced now. */
+bool kafka_lanes_ready(const struct sink_kafka *kafka);
+/* librdkafka has taken a message, and given it back. */
+void kafka_lane_sent(struct sink_kafka *kafka, struct kafka_lane *lane, uint64_t bytes);
+void kafka_lane_answered(struct sink_kafka *kafka, struct kafka_lane *lane, uint64_t bytes);
+void kafka_lane_works(struct kafka_lane *lane);
+/* Is tried again after a pause, which doubles. `unknown`: there is no such topic or partition. */
+void kafka_lane_fails(struct kafka_lane *lane, bool unknown);
+
 /* kafka_produce.c */
 
 /* Produces what has never been tried of kafka->current, as far as librdkafka takes it. */
@@ -209,8 +254,11 @@ void kafka_producer_fatal(struct sink_kafka *kafka, struct kafka_producer *produ
 void kafka_producer_destroy(struct kafka_producer *producer);
 /* record: batch: asks the broker from time to time how many partitions the topics have. */
 void kafka_partitions_refresh(struct sink_kafka *kafka, uint64_t now_ns);
-/* Brings librdkafka's knowledge of the topics up to date, so that one created meanwhile is found. */
+/* Brings librdkafka's knowledge up to date before a topic is tried again that was unknown, so that one created
+ * meanwhile is found. */
 void kafka_topics_refresh(struct sink_kafka *kafka);
+/* record: batch: whether it is known how many partitions the stream's topics have. */
+bool kafka_partitions_known(const struct sink_kafka *kafka, uint16_t stream);
 /* NULL: the stream has no such output. */
 const char *kafka_topic_name(const struct sink_kafka *kafka, uint16_t stream, enum record_kind kind);
 

@@ -12,6 +12,26 @@ static bool grouped(const struct sink_kafka *kafka)
 	return kafka->config->kafka.record == KAFKA_RECORD_BATCH;
 }
 
+static int gather(struct sink_kafka *kafka, struct kafka_slot *slot, const struct batch *batch)
+{
+	return kafka_group_batch(
+	    kafka->grouping, batch, kafka->partitions[batch->stream], GROUP_BYTES, &slot->groups);
+}
+
+enum record_kind kafka_slot_kind(const struct kafka_slot *slot, enum kafka_item item, uint32_t index)
+{
+	if (item == KAFKA_TOO_LARGE)
+		return RECORD_DEAD_LETTER;
+	return item == KAFKA_GROUP ? slot->groups.group[index].kind : slot->batch->records[index].kind;
+}
+
+uint64_t kafka_slot_bytes(const struct kafka_slot *slot, enum kafka_item item, uint32_t index)
+{
+	if (item == KAFKA_TOO_LARGE)
+		return slot->batch->events[index].raw_len;
+	return item == KAFKA_GROUP ? slot->groups.group[index].len : slot->batch->records[index].value_len;
+}
+
 struct kafka_slot *kafka_slot_get(struct sink_kafka *kafka, struct batch *batch)
 {
 	struct kafka_slot *slot;
@@ -19,9 +39,11 @@ struct kafka_slot *kafka_slot_get(struct sink_kafka *kafka, struct batch *batch)
 	if (kafka->n_free == 0)
 		return NULL;
 	slot = &kafka->slots[kafka->free_slots[kafka->n_free - 1]];
-	if (grouped(kafka) && kafka_group_batch(kafka->grouping, batch, kafka->partitions[batch->stream],
-	                          GROUP_BYTES, &slot->groups) != 0)
+	slot->ungrouped = grouped(kafka) && !kafka_partitions_known(kafka, batch->stream);
+	slot->groups.n = 0;
+	if (grouped(kafka) && !slot->ungrouped && gather(kafka, slot, batch) != 0)
 		return NULL;
+	kafka->n_ungrouped += slot->ungrouped;
 	kafka->n_free--;
 	slot->batch = batch;
 	slot->cursor = 0;
@@ -64,6 +86,33 @@ void kafka_slot_todo(struct sink_kafka *kafka, struct kafka_slot *slot, enum kaf
 	kafka_bit_set(slot->todo[item], index);
 	slot->n_todo++;
 	kafka->n_todo++;
+	kafka_lane_of(kafka, slot, item, index)->n_todo++;
+}
+
+void kafka_slot_taken(struct sink_kafka *kafka, struct kafka_slot *slot, enum kafka_item item, uint32_t index)
+{
+	kafka_bit_clear(slot->todo[item], index);
+	slot->n_todo--;
+	kafka->n_todo--;
+	kafka_lane_of(kafka, slot, item, index)->n_todo--;
+}
+
+void kafka_slots_group(struct sink_kafka *kafka)
+{
+	for (uint32_t i = 0; i < KAFKA_SLOTS && kafka->n_ungrouped > 0; i++) {
+		struct kafka_slot *slot = &kafka->slots[i];
+
+		/* Without memory it stays as it is until the next round. */
+		if (slot->batch == NULL || !slot->ungrouped || slot == kafka->current ||
+		    !kafka_partitions_known(kafka, slot->batch->stream) ||
+		    gather(kafka, slot, slot->batch) != 0)
+			continue;
+		slot->ungrouped = false;
+		kafka->n_ungrouped--;
+		for (uint32_t group = 0; group < slot->groups.n; group++)
+			kafka_slot_todo(kafka, slot, KAFKA_GROUP, group);
+		kafka_slot_settle(kafka, slot);
+	}
 }
 
 void kafka_slot_confirm(struct sink_kafka *kafka, struct kafka_slot *slot, uint32_t record)
@@ -120,5 +169,6 @@ void kafka_slot_give_up(struct sink_kafka *kafka, struct kafka_slot *slot)
 		sink_shed_event(&kafka->sink, slot->batch, slot->batch->records[i].event);
 	}
 	kafka->n_todo -= slot->n_todo;
+	kafka->n_ungrouped -= slot->ungrouped;
 	put_back(kafka, slot);
 }

@@ -12,24 +12,12 @@
 #define PURGE_WAIT_NS 2000000000ull
 #define FLUSH_SLICE_MS 5
 
-static bool partitions_known(const struct sink_kafka *kafka, uint16_t stream)
-{
-	if (kafka->config->kafka.record != KAFKA_RECORD_BATCH)
-		return true;
-	for (uint32_t kind = 0; kind < RECORD_DEAD_LETTER; kind++) {
-		if (kafka->main.topic[stream][kind] != NULL && kafka->partitions[stream][kind] == 0)
-			return false;
-	}
-	return true;
-}
-
 static int kafka_submit(struct sink *sink, struct batch *batch)
 {
 	struct sink_kafka *kafka = (struct sink_kafka *)sink;
 	struct kafka_slot *slot;
 
-	if (kafka->current != NULL || kafka->full || kafka->main.rk == NULL || kafka->main.fatal ||
-	    !partitions_known(kafka, batch->stream))
+	if (kafka->current != NULL || kafka->full || kafka->main.rk == NULL || kafka->main.fatal)
 		return -EAGAIN;
 	slot = kafka_slot_get(kafka, batch);
 	if (slot == NULL)
@@ -39,21 +27,34 @@ static int kafka_submit(struct sink *sink, struct batch *batch)
 	return 0;
 }
 
+static void publish_lane(struct sink_kafka *kafka, uint16_t stream, uint32_t kind, bool *failing)
+{
+	const struct kafka_lane *lane = &kafka->lane[stream][kind];
+	struct kafka_status *status = &kafka->status;
+	bool stalled = lane->retry_ns != 0;
+
+	*failing = *failing || stalled;
+	atomic_store_explicit(&status->stalled[stream][kind], stalled, memory_order_relaxed);
+	atomic_store_explicit(
+	    &status->waiting[stream][kind], lane->n_todo + lane->in_flight, memory_order_relaxed);
+	atomic_store_explicit(
+	    &status->delivered[stream][kind], kafka->delivered[stream][kind], memory_order_relaxed);
+}
+
 static void publish_status(struct sink_kafka *kafka)
 {
 	struct kafka_status *status = &kafka->status;
-	bool topics_unknown = false;
+	bool topics_unknown = false, failing = kafka->failing;
 
 	for (uint16_t stream = 0; stream < kafka->config->n_streams; stream++) {
-		topics_unknown = topics_unknown || !partitions_known(kafka, stream);
+		topics_unknown = topics_unknown || !kafka_partitions_known(kafka, stream);
 		for (uint32_t kind = 0; kind < RECORD_KINDS; kind++)
-			atomic_store_explicit(&status->delivered[stream][kind],
-			    kafka->delivered[stream][kind], memory_order_relaxed);
+			publish_lane(kafka, stream, kind, &failing);
 	}
 	atomic_store_explicit(&status->outstanding, kafka->n_outstanding, memory_order_relaxed);
 	atomic_store_explicit(&status->batches, KAFKA_SLOTS - kafka->n_free, memory_order_relaxed);
 	atomic_store_explicit(&status->todo, kafka->n_todo, memory_order_relaxed);
-	atomic_store_explicit(&status->failing, kafka->failing, memory_order_relaxed);
+	atomic_store_explicit(&status->failing, failing, memory_order_relaxed);
 	atomic_store_explicit(&status->full, kafka->full, memory_order_relaxed);
 	atomic_store_explicit(
 	    &status->no_producer, kafka->main.rk == NULL || kafka->main.fatal, memory_order_relaxed);
@@ -72,9 +73,12 @@ static int kafka_poll(struct sink *sink, int timeout_ms)
 	kafka_producer_revive(kafka, &kafka->main, now_ns);
 	kafka_producer_revive(kafka, &kafka->alone, now_ns);
 	kafka_partitions_refresh(kafka, now_ns);
-	if (kafka->n_todo > 0 && now_ns >= kafka->retry_ns) {
-		if (kafka->topic_unknown)
-			kafka_topics_refresh(kafka);
+	kafka->now_ns = now_ns;
+	kafka->full = false;
+	if (kafka->n_ungrouped > 0)
+		kafka_slots_group(kafka);
+	if (kafka_lanes_ready(kafka)) {
+		kafka_topics_refresh(kafka);
 		kafka_produce_todo(kafka);
 	}
 	kafka_produce_current(kafka);
@@ -127,11 +131,19 @@ static json_t *describe_topics(struct sink_kafka *kafka)
 
 			if (name == NULL)
 				continue;
-			json_array_append_new(topics,
-			    json_pack("{s:s, s:s, s:s, s:I}", "topic", name, "stream",
-			        kafka->config->streams[stream].name, "output", outputs[kind], "delivered",
-			        (json_int_t)atomic_load_explicit(
-			            &kafka->status.delivered[stream][kind], memory_order_relaxed)));
+			json_array_append_new(
+			    topics, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "topic", name, "stream",
+			                kafka->config->streams[stream].name, "output", outputs[kind], "state",
+			                atomic_load_explicit(
+			                    &kafka->status.stalled[stream][kind], memory_order_relaxed)
+			                    ? "failing"
+			                    : "ok",
+			                "waiting",
+			                (json_int_t)atomic_load_explicit(
+			                    &kafka->status.waiting[stream][kind], memory_order_relaxed),
+			                "delivered",
+			                (json_int_t)atomic_load_explicit(
+			                    &kafka->status.delivered[stream][kind], memory_order_relaxed)));
 		}
 	}
 	return topics;
@@ -240,7 +252,7 @@ int sink_kafka_create(const struct config *config, uint8_t number, struct sink *
 	kafka->sink.ops = &kafka_ops;
 	kafka->sink.number = number;
 	kafka->config = config;
-	kafka->backoff_ns = KAFKA_BACKOFF_MIN_NS;
+	kafka_lanes_create(kafka);
 	pthread_mutex_init(&kafka->status.mutex, NULL);
 	kafka->slots = calloc(KAFKA_SLOTS, sizeof(kafka->slots[0]));
 	kafka->grouping = kafka_grouping_create();

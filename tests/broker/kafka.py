@@ -58,6 +58,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.segment.delete.delay.ms=100
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 {secure}
 """
 

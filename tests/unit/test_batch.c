@@ -119,6 +119,44 @@ static void confirmations_complete_events(void **state)
 	free(ledger);
 }
 
+static void one_stream_leaves_the_others_their_share(void **state)
+{
+	enum { COUNT = 16, STREAMS = 2, SHARE = COUNT / (2 * STREAMS) };
+	struct batch_pool *pool = create(0, COUNT);
+	struct batch *taken[COUNT], *other[COUNT];
+	uint32_t n = 0, n_other = 0;
+
+	(void)state;
+	while ((taken[n] = batch_get_for(pool, 1, STREAMS)) != NULL)
+		assert_int_equal(taken[n++]->stream, 1);
+	assert_int_equal(n, COUNT - SHARE);
+	while ((other[n_other] = batch_get_for(pool, 0, STREAMS)) != NULL)
+		n_other++;
+	assert_int_equal(n_other, SHARE);
+	assert_null(batch_get_for(pool, 1, STREAMS));
+	/* Each gets again what it gives back; what the first gives back goes to the second as well. */
+	batch_put(pool, other[--n_other]);
+	other[n_other++] = batch_get_for(pool, 0, STREAMS);
+	assert_non_null(other[n_other - 1]);
+	for (uint32_t i = 0; i < 8; i++)
+		batch_put(pool, taken[--n]);
+	for (uint32_t i = 0; i < 6; i++) {
+		other[n_other] = batch_get_for(pool, 0, STREAMS);
+		assert_non_null(other[n_other++]);
+	}
+	while (n > 0)
+		batch_put(pool, taken[--n]);
+	while (n_other > 0)
+		batch_put(pool, other[--n_other]);
+	/* Alone, a stream gets all. */
+	while (n < COUNT && (taken[n] = batch_get_for(pool, 0, 1)) != NULL)
+		n++;
+	assert_int_equal(n, COUNT);
+	while (n > 0)
+		batch_put(pool, taken[--n]);
+	batch_pool_destroy(pool);
+}
+
 static void a_pool_without_batches_is_refused(void **state)
 {
 	struct batch_pool *pool;
@@ -219,6 +257,7 @@ int main(void)
 	    cmocka_unit_test(a_pool_gives_each_batch_once),
 	    cmocka_unit_test(a_used_batch_comes_back_empty),
 	    cmocka_unit_test(confirmations_complete_events),
+	    cmocka_unit_test(one_stream_leaves_the_others_their_share),
 	    cmocka_unit_test(a_pool_without_batches_is_refused),
 	    cmocka_unit_test(batches_come_home_from_many_threads),
 	};
