@@ -251,6 +251,14 @@ static void check_ledger(const struct fixture *fixture, const struct sink *sink)
 	assert_int_equal(counts->shed, 0);
 }
 
+/* Waits until the sink has confirmed everything, and reads it back: each event at least once, at most `high` times. */
+static void check_all_arrive(struct fixture *fixture, struct sink *sink, const char *brokers, uint8_t high)
+{
+	fixture_drain(fixture, sink);
+	check_ledger(fixture, sink);
+	read_back(fixture, brokers, true, high);
+}
+
 static void records_arrive_as_they_are(void **state)
 {
 	struct fixture fixture = {0};
@@ -262,8 +270,7 @@ static void records_arrive_as_they_are(void **state)
 	begin(&fixture);
 	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 20000, 1500);
-	fixture_drain(&fixture, sink);
-	check_ledger(&fixture, sink);
+	check_all_arrive(&fixture, sink, brokers, 1);
 	assert_int_equal(sink->ledger.stream[0].retries, 0);
 	description = describe(sink);
 	assert_string_equal(json_string_value(json_object_get(description, "state")), "ok");
@@ -272,7 +279,6 @@ static void records_arrive_as_they_are(void **state)
 	                     json_array_get(json_object_get(description, "topics"), 1), "delivered")),
 	    19800);
 	json_decref(description);
-	read_back(&fixture, brokers, true, 1);
 	stop(&fixture, sink, brokers);
 }
 
@@ -353,10 +359,9 @@ static void broker_errors_lose_nothing(void **state)
 			rd_kafka_mock_broker_set_up(sink_kafka_cluster(sink), 1);
 		}
 	}
-	fixture_drain(&fixture, sink);
-	check_ledger(&fixture, sink);
+	/* An answer that says "failed" may follow a write. */
+	check_all_arrive(&fixture, sink, brokers, 20);
 	assert_true(sink->ledger.stream[0].retries > 0);
-	read_back(&fixture, brokers, true, 20); /* an answer that says "failed" may follow a write */
 	stop(&fixture, sink, brokers);
 }
 
@@ -377,10 +382,9 @@ static void a_request_too_large_is_taken_apart(void **state)
 		fixture_submit_events(&fixture, sink, 1000, 1000);
 		fixture_drain(&fixture, sink);
 	}
-	check_ledger(&fixture, sink);
+	check_all_arrive(&fixture, sink, brokers, 1);
 	assert_true(sink->ledger.stream[0].retries > 0);
 	assert_int_equal(sink->ledger.stream[0].reasons[REASON_RECORD_TOO_LARGE], 0);
-	read_back(&fixture, brokers, true, 1);
 	stop(&fixture, sink, brokers);
 }
 
@@ -619,9 +623,7 @@ static void an_unknown_topic_is_waited_for(void **state)
 	assert_int_equal(sink->ledger.stream[0].durable, 0);
 	rd_kafka_mock_topic_set_error(
 	    kafka_embedded_cluster(embedded), "enriched", RD_KAFKA_RESP_ERR_NO_ERROR);
-	fixture_drain(&fixture, sink);
-	check_ledger(&fixture, sink);
-	read_back(&fixture, brokers, true, 1);
+	check_all_arrive(&fixture, sink, brokers, 1);
 	stop(&fixture, sink, brokers);
 	kafka_embedded_destroy(embedded);
 }
