@@ -180,7 +180,9 @@ static enum reason plan_frame(const struct pipeline *p, const struct wire_frame 
 
 		at = next_line(at, end, &start, &stop);
 		len = (uint32_t)(stop - start);
-		if (len == 0 || n++ == frame->header.count)
+		if (len == 0)
+			continue;
+		if (n++ == frame->header.count)
 			return REASON_FRAME_MALFORMED;
 		bound = bound_of(p, stream, len, len <= max_event_bytes);
 		if (used + bound > BATCH_BYTES || events == BATCH_EVENTS) {

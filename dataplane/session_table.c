@@ -283,13 +283,13 @@ int session_offer(struct session_table *t, const struct session_offer *offer, ui
 	if (!enter(t))
 		return -EBUSY;
 	look_up(t, offer, &known);
-	if (known.same != NULL) {
-		*out = known.same;
-		goto out;
-	}
 	if (known.live != NULL && known.live->epoch > offer->epoch) {
 		*epoch = known.live->epoch;
 		rc = -ESTALE;
+		goto out;
+	}
+	if (known.same != NULL) {
+		*out = known.same;
 		goto out;
 	}
 	if (known.live == NULL && session_table_live(t) >= t->max_sources) {

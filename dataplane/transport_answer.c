@@ -40,7 +40,7 @@ static struct wire_header answer_header(const struct wire_header *asked, uint8_t
 	return (struct wire_header){
 	    .flags = flags,
 	    .stream = asked->stream,
-	    .token = asked->token != 0 ? asked->token : 1,
+	    .token = asked->token,
 	    .source_id = asked->source_id,
 	    .epoch = asked->epoch,
 	    .sequence = asked->sequence,

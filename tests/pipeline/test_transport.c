@@ -304,7 +304,7 @@ static void what_the_sink_gives_up_comes_again(void **state)
 
 static void a_frame_is_taken_whole_or_not_at_all(void **state)
 {
-	static const char *const bad[] = {"{\"id\":\"a\"}\n", "{\"id\":\"a\"}\n\n{\"id\":\"b\"}\n",
+	static const char *const bad[] = {"{\"id\":\"a\"}\n", " \n{\"id\":\"a\"}\n\n",
 	    "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n", "{\"id\":\"a\"}\n  \n"};
 	struct link l;
 
