@@ -513,7 +513,7 @@ static const struct config_key transport_keys[] = {
         AT(config, transport.authentication_required),
         .choices = authentications,
         .preset = "off",
-        .help = "`required`: only sources that are listed, and only with their MAC."},
+        .help = "`required`: only sources that `penstock source add` has listed, and only with their MAC."},
     {.name = "window",
         .kind = KEY_UNSIGNED,
         AT(config, transport.window),

@@ -32,6 +32,12 @@ struct control_backend {
 	/* Publishes what was loaded if `code` is 0; else returns `code`, for which err says why. Frees the
 	 * change. */
 	int (*dim_end)(void *context, void *change, int code, json_t **result, struct error *err);
+	/* An array: the senders that are listed (source_store.h). */
+	json_t *(*source_list)(void *context);
+	/* Lists a source or changes it, as the JSON object says. */
+	int (*source_add)(
+	    void *context, const char *id, const json_t *request, json_t **result, struct error *err);
+	int (*source_revoke)(void *context, const char *id, json_t **result, struct error *err);
 	/* Starts the shutdown: no more events are accepted, what is in flight is finished. */
 	int (*drain)(void *context, struct error *err);
 	void *context;

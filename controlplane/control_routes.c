@@ -165,6 +165,46 @@ static int handle_dim_list(const struct route_server *server, struct answer *out
 	return 0;
 }
 
+static int handle_source_list(const struct route_server *server, struct answer *out, struct error *err)
+{
+	json_t *list = server->backend->source_list(server->backend->context);
+
+	(void)err;
+	route_answer_json(out, 200, list == NULL ? NULL : json_pack("{s:o}", "sources", list));
+	return 0;
+}
+
+static int handle_source_add(const struct route_server *server, const char *name, const char *upload,
+    struct answer *out, struct error *err)
+{
+	json_t *result = NULL, *request;
+	json_error_t why;
+	int rc;
+
+	request = json_load_file(upload, JSON_REJECT_DUPLICATES, &why);
+	if (!json_is_object(request)) {
+		json_decref(request);
+		return error_set(err, -EBADMSG, "the body is not a JSON object");
+	}
+	rc = server->backend->source_add(server->backend->context, name, request, &result, err);
+	json_decref(request);
+	if (rc == 0)
+		route_answer_json(out, 200, result);
+	return rc;
+}
+
+static int handle_source_revoke(const struct route_server *server, const char *name, const char *upload,
+    struct answer *out, struct error *err)
+{
+	json_t *result = NULL;
+	int rc = server->backend->source_revoke(server->backend->context, name, &result, err);
+
+	(void)upload;
+	if (rc == 0)
+		route_answer_json(out, 200, result);
+	return rc;
+}
+
 static int handle_drain(const struct route_server *server, struct answer *out, struct error *err)
 {
 	int rc = server->backend->drain(server->backend->context, err);
@@ -175,17 +215,22 @@ static int handle_drain(const struct route_server *server, struct answer *out, s
 }
 
 static const struct route routes[] = {
-    {"GET", "/v1/status", false, false, handle_status, "everything the daemon knows about itself"},
-    {"GET", "/v1/stats", false, false, handle_stats, "every counter and gauge, as a flat list"},
-    {"GET", "/v1/dump", false, false, handle_dump, "a telemetry dump (FlatBuffers)"},
-    {"GET", "/v1/dimensions", false, false, handle_dim_list, "the loaded snapshots"},
-    {"PUT", "/v1/dimensions/{name}", false, true, NULL, "load and publish the snapshot in the body"},
-    {"POST", "/v1/dimensions/{name}/rollback", false, false, NULL, "publish the previous snapshot"},
-    {"POST", "/v1/drain", false, false, handle_drain, "finish what is in flight and stop"},
-    {"GET", "/metrics", true, false, handle_metrics, "Prometheus"},
-    {"GET", "/health", true, false, handle_health, "200 while the control thread runs"},
-    {"GET", "/ready", true, false, handle_ready, "200 while events are accepted, else 503 and the reason"},
-    {NULL, NULL, false, false, NULL, NULL},
+    {"GET", "/v1/status", false, false, handle_status, "everything the daemon knows about itself", NULL},
+    {"GET", "/v1/stats", false, false, handle_stats, "every counter and gauge, as a flat list", NULL},
+    {"GET", "/v1/dump", false, false, handle_dump, "a telemetry dump (FlatBuffers)", NULL},
+    {"GET", "/v1/dimensions", false, false, handle_dim_list, "the loaded snapshots", NULL},
+    {"PUT", "/v1/dimensions/{name}", false, true, NULL, "load and publish the snapshot in the body", NULL},
+    {"POST", "/v1/dimensions/{name}/rollback", false, false, NULL, "publish the previous snapshot", NULL},
+    {"GET", "/v1/sources", false, false, handle_source_list, "the senders that are listed", NULL},
+    {"PUT", "/v1/sources/{name}", false, true, NULL,
+        "list a sender by its id, or give it another key or rate", handle_source_add},
+    {"POST", "/v1/sources/{name}/revoke", false, false, NULL, "shut a sender out", handle_source_revoke},
+    {"POST", "/v1/drain", false, false, handle_drain, "finish what is in flight and stop", NULL},
+    {"GET", "/metrics", true, false, handle_metrics, "Prometheus", NULL},
+    {"GET", "/health", true, false, handle_health, "200 while the control thread runs", NULL},
+    {"GET", "/ready", true, false, handle_ready, "200 while events are accepted, else 503 and the reason",
+        NULL},
+    {NULL, NULL, false, false, NULL, NULL, NULL},
 };
 
 const struct route *route_table(void)

@@ -35,10 +35,13 @@ struct route {
 	const char *path; /* "{name}" stands for one segment */
 	bool tcp;         /* also served on the TCP port */
 	bool upload;      /* takes a body, which becomes a file */
-	/* Fills *out, or returns -errno with the reason, which becomes an error answer. NULL: a change of the
-	 * dimension {name}, which control_change.h makes. */
+	/* Fills *out, or returns -errno with the reason, which becomes an error answer. NULL: see handle_named. */
 	int (*handle)(const struct route_server *server, struct answer *out, struct error *err);
 	const char *help;
+	/* The same with the segment {name} and, where the route takes one, the upload's path. Both NULL: a change of
+	 * the dimension {name}, which control_change.h makes. */
+	int (*handle_named)(const struct route_server *server, const char *name, const char *upload,
+	    struct answer *out, struct error *err);
 };
 
 /* The route for a request, or NULL with the HTTP status that says why in *status: 404 or 405. For 405 *allow

@@ -198,9 +198,13 @@ static enum MHD_Result finish(struct request *request, struct MHD_Connection *co
 		return respond_error(connection, 400, 0, "the body is empty", NULL);
 	if (request->changed)
 		return answer_change(request);
-	if (request->route->handle == NULL)
+	if (request->route->handle_named != NULL)
+		rc = request->route->handle_named(&request->server->routes, request->name,
+		    request->upload == NULL ? NULL : request->upload->path, &answer, &err);
+	else if (request->route->handle != NULL)
+		rc = request->route->handle(&request->server->routes, &answer, &err);
+	else
 		return start_change(request);
-	rc = request->route->handle(&request->server->routes, &answer, &err);
 	return rc < 0 ? respond_error(connection, 0, rc, err.text, NULL) : respond(connection, &answer, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include "dimension_store.h"
 #include "engine.h"
 #include "sink_thread.h"
+#include "source_store.h"
 #include "source_ethdev.h"
 #include "worker.h"
 
@@ -54,6 +55,7 @@ struct daemon {
 
 	struct engine *engine;
 	struct dimension_store *store;
+	struct source_store *sources;
 	struct sink_thread *sinks[ENGINE_MAX_SINKS];
 	uint32_t n_sinks;
 	struct ethdev *ethdevs[CONFIG_MAX_SOURCES];

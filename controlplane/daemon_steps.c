@@ -204,6 +204,18 @@ static void stop_store(struct daemon *d)
 	dimension_store_close(d->store);
 }
 
+/* ---- the senders that are listed ---- */
+
+static int start_source_store(struct daemon *d, struct error *err)
+{
+	return source_store_open(d->config->control.state_directory, d->engine, &d->sources, err);
+}
+
+static void stop_source_store(struct daemon *d)
+{
+	source_store_close(d->sources);
+}
+
 /* ---- sources ---- */
 
 static void stop_sources(struct daemon *d)
@@ -392,6 +404,35 @@ static json_t *backend_dim_list(void *context)
 	return dimensions;
 }
 
+static json_t *backend_source_list(void *context)
+{
+	struct daemon *d = context;
+
+	return source_store_list(d->sources);
+}
+
+static int backend_source_add(
+    void *context, const char *id, const json_t *request, json_t **result, struct error *err)
+{
+	struct daemon *d = context;
+	int ret = source_store_add(d->sources, id, request, result, err);
+
+	if (ret == 0)
+		log_line(LOG_INFO, "source %s: listed, %zu key(s)", id,
+		    json_array_size(json_object_get(*result, "key_ids")));
+	return ret;
+}
+
+static int backend_source_revoke(void *context, const char *id, json_t **result, struct error *err)
+{
+	struct daemon *d = context;
+	int ret = source_store_revoke(d->sources, id, result, err);
+
+	if (ret == 0)
+		log_line(LOG_INFO, "source %s: revoked", id);
+	return ret;
+}
+
 static int backend_drain(void *context, struct error *err)
 {
 	struct daemon *d = context;
@@ -418,6 +459,9 @@ static int start_server(struct daemon *d, struct error *err)
 	    .dim_begin = backend_dim_begin,
 	    .dim_load = backend_dim_load,
 	    .dim_end = backend_dim_end,
+	    .source_list = backend_source_list,
+	    .source_add = backend_source_add,
+	    .source_revoke = backend_source_revoke,
 	    .drain = backend_drain,
 	    .context = d,
 	};
@@ -509,6 +553,7 @@ static const struct step {
     {"engine", start_engine, stop_engine},
     {"sinks", start_sinks, stop_sinks},
     {"dimensions", start_store, stop_store},
+    {"senders", start_source_store, stop_source_store},
     {"sources", start_sources, stop_sources},
     {"workers", start_workers, stop_workers},
     {"control", start_server, stop_server},

@@ -104,6 +104,22 @@ static const struct metric metrics[] = {
     COUNTER(
         "penstock_steer_packets_total", "Packets seen by the XDP program, by verdict", source_steer, NULL),
 
+    GAUGE("penstock_transport_sessions", "Senders that are connected", root, "transport.sessions"),
+    COUNTER("penstock_transport_frames_total", "DATA frames taken", root, "transport.frames"),
+    COUNTER("penstock_transport_events_total", "Events in DATA frames taken", root, "transport.events"),
+    COUNTER("penstock_transport_retransmitted_total",
+        "Of the DATA frames taken, those that had been sent before: the first was lost", root,
+        "transport.retransmitted"),
+    COUNTER("penstock_transport_hellos_total", "HELLO frames that were answered", root, "transport.hellos"),
+    COUNTER("penstock_transport_probes_total", "PROBE frames", root, "transport.probes"),
+    COUNTER("penstock_transport_closes_total", "CLOSE frames", root, "transport.closes"),
+    COUNTER(
+        "penstock_transport_acknowledgements_total", "ACK frames sent", root, "transport.acknowledgements"),
+    COUNTER("penstock_transport_errors_total", "ERROR frames sent", root, "transport.errors"),
+    COUNTER("penstock_transport_unsent_total", "Answers that a limit held back or the port did not take",
+        root, "transport.unsent"),
+    GAUGE("penstock_transport_parked", "Duplicates that wait for their original", root, "transport.parked"),
+
     COUNTER("penstock_worker_loops_total", "Rounds of the worker's loop", workers, "loops"),
     COUNTER("penstock_worker_busy_loops_total", "Rounds with something to do", workers, "busy_loops"),
     COUNTER("penstock_worker_packets_total", "Packets worked on", workers, "packets"),

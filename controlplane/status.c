@@ -266,6 +266,47 @@ static void add_mbufs(struct rte_mempool *pool, void *context)
 	counts->all += pool->size;
 }
 
+/* The workers' counts of the event transport, summed, and what became of frames that were not taken. */
+static json_t *status_transport(const struct daemon *d)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} counts[] = {
+	    {"frames", offsetof(struct transport_counts, frames)},
+	    {"events", offsetof(struct transport_counts, events)},
+	    {"retransmitted", offsetof(struct transport_counts, retransmitted)},
+	    {"hellos", offsetof(struct transport_counts, hellos)},
+	    {"probes", offsetof(struct transport_counts, probes)},
+	    {"closes", offsetof(struct transport_counts, closes)},
+	    {"acknowledgements", offsetof(struct transport_counts, acknowledgements)},
+	    {"errors", offsetof(struct transport_counts, errors)},
+	    {"unsent", offsetof(struct transport_counts, unsent)},
+	};
+	uint64_t refused[REASON_COUNT] = {0}, parked = 0;
+	json_t *object = json_pack("{s:I, s:b}", "sessions",
+	    (json_int_t)session_table_live(transport_sessions(d->engine->transport)), "authentication",
+	    d->config->transport.authentication_required);
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		uint64_t sum = 0;
+
+		for (uint32_t w = 0; w < d->engine->n_workers; w++)
+			sum += *(const uint64_t *)((const char *)&d->worker_ledgers[w].worker.transport +
+			                           counts[i].offset);
+		json_object_set_new(object, counts[i].name, number(sum));
+	}
+	for (uint32_t w = 0; w < d->engine->n_workers; w++) {
+		for (int r = REASON_FRAME_MALFORMED; r <= REASON_FRAME_DRAINING; r++)
+			refused[r] += d->worker_ledgers[w].worker.frame_reasons[r];
+		for (uint16_t s = 0; s < d->engine->n_streams; s++)
+			parked += d->worker_ledgers[w].stream[s].parked;
+	}
+	json_object_set_new(object, "parked", number(parked));
+	json_object_set_new(object, "refused", nonzero_reasons(refused));
+	return object;
+}
+
 static json_t *status_memory(void)
 {
 	json_t *object = json_object();
@@ -301,6 +342,7 @@ json_t *daemon_status(struct daemon *d)
 	    (json_int_t)((clock_mono_ns(d->clock) - d->started_ns) / 1000000000), "conserved", conserved);
 	json_object_set_new(status, "streams", status_streams(d, lines, alarms));
 	json_object_set_new(status, "sources", status_sources(d));
+	json_object_set_new(status, "transport", status_transport(d));
 	json_object_set_new(status, "workers", status_workers(d));
 	json_object_set_new(status, "dimensions", status_dimensions(d, lines, alarms));
 	json_object_set_new(status, "sinks", status_sinks(d));

@@ -12,6 +12,7 @@
 
 #define DAEMON "The daemon"
 #define DIMENSIONS "Dimensions"
+#define SENDERS "Senders"
 #define EVENTS "Events"
 #define OFFLINE "Without a daemon"
 
@@ -26,6 +27,9 @@ const struct command commands[] = {
     {"dim push", DIMENSIONS, "load and publish a snapshot", cmd_dim_push, false},
     {"dim list", DIMENSIONS, "the loaded snapshots", cmd_dim_list, false},
     {"dim rollback", DIMENSIONS, "publish the snapshot before the current one", cmd_dim_rollback, false},
+    {"source ls", SENDERS, "the senders that are listed", cmd_source_ls, false},
+    {"source add", SENDERS, "list a sender, or give it another key or rate", cmd_source_add, false},
+    {"source revoke", SENDERS, "shut a sender out", cmd_source_revoke, false},
     {"send", EVENTS, "send events as plain datagrams", cmd_send, false},
     {"gen events", EVENTS, "generate events", cmd_gen, true},
     {"gen dimension", EVENTS, "generate the rows of a dimension", cmd_gen, true},

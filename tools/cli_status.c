@@ -127,6 +127,30 @@ static void print_sources(const json_t *sources, FILE *out)
 	table_print(&table, out);
 }
 
+/* Nothing where nobody has ever spoken the event transport. */
+static void print_transport(const json_t *transport, FILE *out)
+{
+	static const char *const columns[] = {"sessions", "frames", "events", "retransmitted",
+	    "acknowledgements", "hellos", "probes", "errors", "unsent", "parked"};
+	struct print_table table;
+	json_t *count;
+	const char *reason;
+	json_int_t refused = 0;
+
+	json_object_foreach(json_object_get(transport, "refused"), reason, count) refused +=
+	    json_integer_value(count);
+	if (member_integer(transport, "hellos") == 0 && refused == 0)
+		return;
+	table_init(&table,
+	    ">SESSIONS|>FRAMES|>EVENTS|>RETRANSMITTED|>ACKS|>HELLOS|>PROBES|>ERRORS|>UNSENT|>PARKED|"
+	    ">NOT TAKEN");
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		table_count(&table, member_integer(transport, columns[i]));
+	table_count(&table, refused);
+	(void)fputc('\n', out);
+	table_print(&table, out);
+}
+
 void status_print_dimensions(const json_t *dimensions, FILE *out)
 {
 	struct print_table table;
@@ -245,6 +269,7 @@ void status_print(const json_t *status, FILE *out)
 	print_dedup(streams, out);
 	section(sources, out);
 	print_sources(sources, out);
+	print_transport(json_object_get(status, "transport"), out);
 	section(dimensions, out);
 	status_print_dimensions(dimensions, out);
 	section(sinks, out);

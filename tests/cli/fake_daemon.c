@@ -133,6 +133,35 @@ static int fake_dim_end(void *context, void *loaded, int code, json_t **result, 
 	return 0;
 }
 
+static json_t *fake_source_list(void *context)
+{
+	(void)context;
+	return json_pack("[{s:s, s:b, s:I, s:I, s:[i, i]}, {s:s, s:b, s:I, s:I, s:[]}]", "id", "42",
+	    "revoked", 0, "rate", (json_int_t)1000, "burst", (json_int_t)0, "key_ids", 1, 2, "id",
+	    "18446744073709551615", "revoked", 1, "rate", (json_int_t)0, "burst", (json_int_t)0, "key_ids");
+}
+
+static int fake_source_add(
+    void *context, const char *id, const json_t *request, json_t **result, struct error *err)
+{
+	(void)context;
+	if (strcmp(id, "43") == 0)
+		return error_set(err, -ENOSPC, "no more fit");
+	*result = json_pack("{s:s, s:b, s:O?, s:i, s:[i]}", "id", id, "revoked", 0, "rate",
+	    json_object_get(request, "rate"), "burst", 0, "key_ids", 7);
+	return 0;
+}
+
+static int fake_source_revoke(void *context, const char *id, json_t **result, struct error *err)
+{
+	(void)context;
+	if (strcmp(id, "42") != 0)
+		return error_set(err, -ENOENT, "source %s is not listed", id);
+	*result =
+	    json_pack("{s:s, s:b, s:i, s:i, s:[]}", "id", id, "revoked", 1, "rate", 0, "burst", 0, "key_ids");
+	return 0;
+}
+
 static int fake_drain(void *context, struct error *err)
 {
 	struct fake_daemon *fake = context;
@@ -185,6 +214,9 @@ void fake_daemon_start(struct fake_daemon *fake, bool tcp, bool threaded)
 	    .dim_begin = fake_dim_begin,
 	    .dim_load = fake_dim_load,
 	    .dim_end = fake_dim_end,
+	    .source_list = fake_source_list,
+	    .source_add = fake_source_add,
+	    .source_revoke = fake_source_revoke,
 	    .drain = fake_drain,
 	    .context = fake};
 	options.socket = fake->socket;

@@ -53,7 +53,9 @@ class Offline(unittest.TestCase):
         self.assertIn("Usage: penstock", err)
         for words in (["nonsense"], ["dim"], ["dim", "nonsense"], ["status", "--nonsense"], ["status", "word"], ["check"],
                       ["top", "--interval", "x"], ["dump", "--read", "a", "-o", "b"], ["dump", "--json"],
-                      ["dim", "push"], ["dim", "rollback", "../x"]):
+                      ["dim", "push"], ["dim", "rollback", "../x"], ["source", "add"], ["source", "add", "x"],
+                      ["source", "revoke", "-1"], ["source", "add", "1", "--key-file", "a", "--keep-keys"],
+                      ["source", "add", "1", "--rate", "x"]):
             code, out, err = run(*words)
             self.assertEqual((code, out), (2, ""), words)
             self.assertTrue(err, words)
@@ -266,6 +268,31 @@ class Online(unittest.TestCase):
         listed = json.loads(run("dim", "list", "--json", socket=self.socket)[1])
         self.assertEqual([d["name"] for d in listed], ["products", "users"])
         self.assertIn("(none)", run("dim", "list", socket=self.socket)[1])
+
+    def test_sources(self):
+        code, out, err = run("source", "ls", socket=self.socket)
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"(?m)^ +42  listed +1,2 +1,000 ")
+        self.assertRegex(out, r"(?m)^18446744073709551615  revoked ")
+        self.assertEqual(json.loads(run("source", "ls", "--json", socket=self.socket)[1])[0]["key_ids"], [1, 2])
+        keys = [run("source", "add", "42", socket=self.socket)[1] for _ in range(2)]
+        self.assertRegex(keys[0], r"^7:[0-9a-f]{64}\n$")
+        self.assertNotEqual(*keys)
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(keys[0])
+            file.flush()
+            code, out, err = run("source", "add", "42", "--key-file", file.name, "--rate", "5", "--json", socket=self.socket)
+            self.assertEqual((code, err), (0, ""))
+            self.assertEqual(json.loads(out)["rate"], 5)
+            self.assertNotIn("key", json.loads(out))
+            file.write(keys[1])
+            file.flush()
+            self.assertEqual(run("source", "add", "42", "--key-file", file.name, socket=self.socket)[:2], (1, ""))
+        self.assertEqual(run("source", "add", "42", "--keep-keys", socket=self.socket)[:2], (0, "source 42: listed\n"))
+        self.assertEqual(run("source", "add", "43", socket=self.socket), (1, "", "penstock source add: no more fit\n"))
+        self.assertEqual(run("source", "revoke", "42", socket=self.socket), (0, "source 42: revoked\n", ""))
+        self.assertEqual(run("source", "revoke", "44", socket=self.socket),
+                         (1, "", "penstock source revoke: source 44 is not listed\n"))
 
     def test_drain(self):
         code, out, err = run("drain", "--wait", socket=self.socket)
