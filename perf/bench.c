@@ -6,12 +6,10 @@
  * comparable) in the same process. Ratios travel between machines; nanoseconds do not. meter.h says what is
  * left out.
  */
-#include "config.h"
-#include "engine.h"
 #include "machine.h"
 #include "meter.h"
 #include "reference.h"
-#include "worker.h"
+#include "rig.h"
 #include "workload.h"
 
 #include <errno.h>
@@ -19,17 +17,14 @@
 #include <jansson.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
-#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCHES 64u
 #define HELD_BATCHES \
 	16u /* with the sink at any time, as a Kafka producer that lingers for 20 ms holds them */
-_Static_assert(HELD_BATCHES + 2 <= BATCHES, "one to fill, one on its way");
+_Static_assert(HELD_BATCHES + 2 <= RIG_BATCHES, "one to fill, one on its way");
 #define REFERENCE_EVENTS 500000u
 
 struct options {
@@ -72,23 +67,6 @@ static void drain(struct engine *engine, struct held *held, uint32_t keep)
 		batch_release(held->batch[held->first++ % HELD_BATCHES]);
 }
 
-/* Marks random identities until the table is half full, as it is in the middle of a day. */
-static void fill_dedup(struct engine *engine)
-{
-	struct stream *stream = &engine->streams[0];
-	struct dedup_stats stats;
-	int64_t now_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000);
-	uint32_t evicted = 0;
-
-	dedup_stats(stream->dedup, now_ms, &stats);
-	for (uint64_t i = 0; i < stats.slots / 2; i++) {
-		uint64_t key[2];
-
-		dedup_hash(stream->dedup, &i, sizeof(i), key);
-		(void)dedup_restore(stream->dedup, key, 0, now_ms, &evicted);
-	}
-}
-
 /* A lap is one round of the worker: up to SOURCE_BURST packets. */
 static void run_chain(struct worker *worker, const struct workload *w, struct figures *f)
 {
@@ -128,29 +106,6 @@ static void run_chain(struct worker *worker, const struct workload *w, struct fi
 	}
 	for (int s = 0; s < STAGE_COUNT; s++)
 		f->stage_ns[s] = (double)cycles[s] * ns_per_cycle / (double)f->chain.events;
-}
-
-static int load_dimensions(struct engine *engine, const struct options *o, struct error *err)
-{
-	for (size_t i = 0; i < o->n_dimensions; i++) {
-		const char *equals = strchr(o->dimensions[i], '=');
-		struct dimension *dimension;
-		char name[64];
-		int index, ret;
-
-		if (equals == NULL)
-			return error_set(err, -EINVAL, "--dimension takes NAME=FILE");
-		(void)snprintf(
-		    name, sizeof(name), "%.*s", (int)(equals - o->dimensions[i]), o->dimensions[i]);
-		index = config_find_dimension(engine->config, name);
-		if (index < 0)
-			return error_set(err, -EINVAL, "no dimension \"%s\" in the configuration", name);
-		ret = dimension_load(equals + 1, -1, HUGEPAGES_AUTO, &dimension, err);
-		if (ret != 0)
-			return ret;
-		(void)engine_publish(engine, (uint16_t)index, dimension);
-	}
-	return 0;
 }
 
 struct comparison {
@@ -266,47 +221,31 @@ static int start_eal(const struct options *o, struct error *err)
 {
 	char *argv[] = {(char[]){"bench"}, (char[]){"--no-huge"}, (char[]){"-m"}, (char[]){"4096"},
 	    (char[]){"--no-pci"}, (char[]){"--no-telemetry"}, (char[]){"--log-level=error"}, NULL};
-	cpu_set_t cpus;
 
 	/* rte_hash allocates from the EAL. */
 	if (o->references && rte_eal_init(7, argv) < 0)
 		return error_set(err, -EIO, "the EAL did not start");
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)o->cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
-		return error_set(err, -errno, "CPU %d: %s", o->cpu, strerror(errno));
-	return 0;
+	return rig_pin(o->cpu, err);
 }
 
 static int bench(const struct options *o, struct error *err)
 {
-	struct engine_options engine_options = {.n_workers = 1,
-	    .n_sinks = 1,
-	    .batches_per_worker = BATCHES,
-	    .node = -1,
-	    .secret = "a benchmark key",
-	    .clock = &system_clock};
 	struct comparison rows[STAGE_COUNT];
 	struct figures figures = {0};
 	struct workload workload = {0};
-	struct config *config = NULL;
-	struct engine *engine = NULL;
-	struct worker *worker = NULL;
+	struct rig rig = {0};
 	struct source *source = NULL;
 	struct dedup_stats stats;
 	struct machine machine;
 	int ret;
 
-	ret = config_load(o->config, &config, err);
-	if (ret != 0)
-		return ret;
-	config->streams[0].dedup_budget_bytes = (uint64_t)o->dedup_slots * 16;
-	config->streams[0].dedup_window_ms = 3600 * 1000;
 	ret = start_eal(o, err);
 	if (ret == 0)
-		ret = engine_create(config, &engine_options, &engine, err);
-	if (ret == 0)
-		ret = load_dimensions(engine, o, err);
+		ret = rig_open(&(struct rig_options){.config = o->config,
+		                   .dimensions = o->dimensions,
+		                   .n_dimensions = o->n_dimensions,
+		                   .dedup_slots = o->dedup_slots},
+		    &rig, err);
 	if (ret == 0)
 		ret = workload_create(&(struct workload_options){.n_events = o->events,
 		                          .seed = 7,
@@ -314,25 +253,19 @@ static int bench(const struct options *o, struct error *err)
 		                          .users = o->users,
 		                          .places = o->places,
 		                          .zipf = o->zipf,
-		                          .udp_port = config->streams[0].udp_port,
+		                          .udp_port = rig.config->streams[0].udp_port,
 		                          .payload_bytes = 1400},
 		    &workload, err);
 	if (ret == 0)
 		ret = source_memory_create(
 		    "memory", workload.packets, workload.n_packets, 1, true, &source, err);
-	if (ret == 0)
-		ret = worker_create(engine, 0, &worker, err);
 	if (ret != 0)
 		goto out;
-	atomic_store(&engine->accepting, true);
-	rte_rcu_qsbr_thread_register(engine->rcu, 0);
-	rte_rcu_qsbr_thread_online(engine->rcu, 0);
-	(void)worker_add_source(worker, source);
-	fill_dedup(engine);
-	run_chain(worker, &workload, &figures);
-	dedup_stats(engine->streams[0].dedup, (int64_t)(clock_mono_ns(&system_clock) / 1000000), &stats);
+	(void)worker_add_source(rig.worker, source);
+	run_chain(rig.worker, &workload, &figures);
+	dedup_stats(rig.engine->streams[0].dedup, (int64_t)(clock_mono_ns(&system_clock) / 1000000), &stats);
 	figures.dedup_load = stats.load;
-	ret = compare_stages(engine, &workload, o, &figures, rows, err);
+	ret = compare_stages(rig.engine, &workload, o, &figures, rows, err);
 	if (ret != 0)
 		goto out;
 	machine_read(&machine);
@@ -340,11 +273,9 @@ static int bench(const struct options *o, struct error *err)
 	if (o->output != NULL)
 		ret = write_json(o->output, &figures, rows, &machine, o, err);
 out:
-	worker_destroy(worker);
+	rig_close(&rig);
 	source_destroy(source);
-	engine_destroy(engine);
 	workload_destroy(&workload);
-	config_free(config);
 	return ret;
 }
 

@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADERS (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
+#define HEADERS WORKLOAD_HEADERS
+_Static_assert(
+    HEADERS == sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr),
+    "Ethernet, IPv4, UDP");
 #define EVENT_BYTES_ESTIMATE \
 	320u /* of memory per event, headers included; more than the generator's mean \
 	      */
 
-/* Headers with right lengths and checksums around the payload that is already there. */
-static void write_headers(uint8_t *frame, uint32_t payload, uint16_t port, uint32_t n)
+void workload_write_headers(uint8_t *frame, uint32_t payload, uint16_t port, uint32_t n)
 {
 	struct rte_ether_hdr *ether = (struct rte_ether_hdr *)frame;
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(ether + 1);
@@ -62,7 +64,7 @@ static int fill(struct workload *w, struct gen *gen, const struct workload_optio
 			payload += (uint32_t)len;
 			len = gen_next(gen, event);
 		}
-		write_headers((uint8_t *)frame, payload, o->udp_port, w->n_packets);
+		workload_write_headers((uint8_t *)frame, payload, o->udp_port, w->n_packets);
 		at += payload;
 		w->packets[w->n_packets++] =
 		    (struct packet){.data = frame, .len = (uint32_t)(at - frame), .kind = PACKET_ETHERNET};

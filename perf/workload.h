@@ -36,6 +36,11 @@ struct workload_options {
 	uint32_t payload_bytes; /* per datagram at most */
 };
 
+#define WORKLOAD_HEADERS 42u /* Ethernet, IPv4, UDP */
+
+/* Puts headers with right lengths and checksums in front of a payload of `payload` bytes that is in place, of flow `n`. */
+void workload_write_headers(uint8_t *frame, uint32_t payload, uint16_t port, uint32_t n);
+
 int workload_create(const struct workload_options *options, struct workload *out, struct error *err);
 void workload_destroy(struct workload *workload);
 
