@@ -25,17 +25,49 @@ static void set_state(struct daemon *d, enum daemon_state state)
 	d->state_since_ms = clock_wall_ms(d->clock);
 }
 
+/* Takes note once that the windows are as they were, or cannot be. */
+static void check_windows(struct daemon *d)
+{
+	struct error err;
+	char line[512];
+
+	if (d->restored || d->failed)
+		return;
+	switch (window_store_state(d->windows, &err)) {
+	case WINDOW_RESTORING:
+		if (d->state == DAEMON_STARTING) {
+			set_state(d, DAEMON_RESTORING);
+			(void)sd_notify(0, "STATUS=restoring the dedup windows");
+		}
+		return;
+	case WINDOW_READY:
+		window_store_summary(d->windows, line, sizeof(line));
+		log_line(LOG_INFO, "%s", line);
+		d->restored = true;
+		engine_restored(d->engine);
+		return;
+	case WINDOW_FAILED:
+		d->failure = err;
+		d->failed = true;
+		return;
+	}
+}
+
 /* Waiting or ready, as the required dimensions allow; says so once per change. */
 static void update_readiness(struct daemon *d)
 {
 	const char *missing;
 	bool ready = engine_dimensions_ready(d->engine, &missing);
 
-	if (ready && (d->state == DAEMON_STARTING || d->state == DAEMON_WAITING)) {
+	check_windows(d);
+	if (!d->restored)
+		return;
+	if (ready &&
+	    (d->state == DAEMON_STARTING || d->state == DAEMON_RESTORING || d->state == DAEMON_WAITING)) {
 		set_state(d, DAEMON_READY);
 		log_line(LOG_INFO, "ready");
 		(void)sd_notify(0, "READY=1\nSTATUS=ready");
-	} else if (!ready && d->state == DAEMON_STARTING) {
+	} else if (!ready && (d->state == DAEMON_STARTING || d->state == DAEMON_RESTORING)) {
 		set_state(d, DAEMON_WAITING);
 		log_line(LOG_INFO, "waiting for dimension \"%s\": push a snapshot with penstock dim push",
 		    missing);
@@ -153,12 +185,12 @@ static int drain(struct daemon *d, struct error *err)
 	uint64_t deadline = clock_mono_ns(d->clock) + (uint64_t)d->config->control.drain_ms * 1000000;
 	struct ledger_line lines[CONFIG_MAX_STREAMS];
 	const char *missing;
-	bool ready = engine_dimensions_ready(d->engine, &missing);
+	bool ready = engine_dimensions_ready(d->engine, &missing) && d->restored;
 	int ret = 0;
 
 	set_state(d, DAEMON_DRAINING);
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=draining");
-	/* Without a required dimension nothing can be finished: what a file's worker holds is not received.
+	/* Without a required dimension or the windows nothing can be finished: what a file's worker holds is not received.
 	 */
 	for (uint32_t w = 0; w < d->n_launched; w++)
 		worker_stop(d->workers[w], !ready);
@@ -206,14 +238,20 @@ static int drain(struct daemon *d, struct error *err)
 int daemon_run(struct daemon *d, struct error *err)
 {
 	bool stop = false;
+	int ret;
 
 	update_readiness(d);
-	while (!stop) {
+	while (!stop && !d->failed) {
 		stop = serve(d, 100);
 		if (d->options.once && d->state == DAEMON_READY && input_ended(d)) {
 			log_line(LOG_INFO, "end of input: draining");
 			stop = true;
 		}
 	}
-	return drain(d, err);
+	ret = drain(d, err);
+	if (d->failed) {
+		*err = d->failure;
+		ret = error_prefix(err, -EIO, "the dedup windows cannot be restored");
+	}
+	return ret;
 }

@@ -15,6 +15,7 @@
 #include "sink_thread.h"
 #include "source_store.h"
 #include "source_ethdev.h"
+#include "window_store.h"
 #include "worker.h"
 
 #include <jansson.h>
@@ -22,7 +23,7 @@
 
 #define DAEMON_MAX_ENDPOINTS (CONFIG_MAX_SOURCES * 16u)
 
-enum daemon_state { DAEMON_STARTING, DAEMON_WAITING, DAEMON_READY, DAEMON_DRAINING };
+enum daemon_state { DAEMON_STARTING, DAEMON_RESTORING, DAEMON_WAITING, DAEMON_READY, DAEMON_DRAINING };
 
 /* One receive endpoint and the worker that polls it. */
 struct endpoint {
@@ -56,6 +57,12 @@ struct daemon {
 	struct engine *engine;
 	struct dimension_store *store;
 	struct source_store *sources;
+	struct window_store *windows;
+	bool restored; /* the windows are complete */
+	bool failed;   /* they never will be, for this reason: */
+	struct error failure;
+	uint8_t secret[16]; /* that identities are hashed with; from the engine's step to the windows' */
+	bool secret_is_new;
 	struct sink_thread *sinks[ENGINE_MAX_SINKS];
 	uint32_t n_sinks;
 	struct ethdev *ethdevs[CONFIG_MAX_SOURCES];

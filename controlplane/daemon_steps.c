@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include "eal.h"
+#include "identity_secret.h"
 #include "log.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -128,12 +128,20 @@ static int start_engine(struct daemon *d, struct error *err)
 	    .n_sinks = (uint32_t)d->config->kafka.enabled + (uint32_t)d->config->files.enabled,
 	    .batches_per_worker = BATCHES_PER_WORKER,
 	    .node = (int)rte_lcore_to_socket_id(d->config->dataplane.lcores[0].id),
+	    .restoring = true,
 	    .clock = d->clock,
 	};
+	char identities[4096];
 	int ret;
 
-	if (getrandom(options.secret, sizeof(options.secret), 0) != (ssize_t)sizeof(options.secret))
-		return error_set(err, -errno, "getrandom: %s", strerror(errno));
+	if ((size_t)snprintf(identities, sizeof(identities), "%s/identities",
+	        d->config->control.state_directory) >= sizeof(identities))
+		return error_set(err, -ENAMETOOLONG, "control.state: %s: path too long",
+		    d->config->control.state_directory);
+	ret = identity_secret_load(identities, options.secret, &d->secret_is_new, err);
+	if (ret != 0)
+		return ret;
+	memcpy(d->secret, options.secret, sizeof(d->secret));
 	ret = engine_create(d->config, &options, &d->engine, err);
 	if (ret != 0)
 		return error_prefix(err, ret, "%s", d->config->path);
@@ -153,6 +161,31 @@ static void stop_engine(struct daemon *d)
 	free(d->worker_ledgers);
 	free(d->sink_ledgers);
 	engine_destroy(d->engine);
+}
+
+/* ---- what was seen before the restart ---- */
+
+static int start_windows(struct daemon *d, struct error *err)
+{
+	int ret = window_store_open(d->config, d->engine, d->secret, d->secret_is_new, &d->windows, err);
+
+	explicit_bzero(d->secret, sizeof(d->secret));
+	return ret;
+}
+
+static void stop_windows(struct daemon *d)
+{
+	window_store_close(d->windows);
+}
+
+static int start_restore(struct daemon *d, struct error *err)
+{
+	return window_store_start(d->windows, err);
+}
+
+static void stop_restore(struct daemon *d)
+{
+	(void)d; /* ends with the windows */
 }
 
 /* ---- sinks ---- */
@@ -335,6 +368,7 @@ static json_t *backend_status(void *context)
 static int backend_ready(void *context, struct error *err)
 {
 	static const char *const why[] = {[DAEMON_STARTING] = "starting",
+	    [DAEMON_RESTORING] = "restoring the dedup windows",
 	    [DAEMON_WAITING] = NULL,
 	    [DAEMON_READY] = NULL,
 	    [DAEMON_DRAINING] = "draining"};
@@ -551,6 +585,7 @@ static const struct step {
     {"lock", start_lock, stop_lock},
     {"eal", start_eal, stop_eal},
     {"engine", start_engine, stop_engine},
+    {"windows", start_windows, stop_windows},
     {"sinks", start_sinks, stop_sinks},
     {"dimensions", start_store, stop_store},
     {"senders", start_source_store, stop_source_store},
@@ -558,6 +593,7 @@ static const struct step {
     {"workers", start_workers, stop_workers},
     {"control", start_server, stop_server},
     {"events", start_events, stop_events},
+    {"restore", start_restore, stop_restore},
     {"launch", start_launch, stop_launch},
 };
 

@@ -14,6 +14,7 @@
 
 static const char *const state_names[] = {
     [DAEMON_STARTING] = "starting",
+    [DAEMON_RESTORING] = "restoring",
     [DAEMON_WAITING] = "waiting",
     [DAEMON_READY] = "ready",
     [DAEMON_DRAINING] = "draining",
@@ -346,6 +347,7 @@ json_t *daemon_status(struct daemon *d)
 	json_object_set_new(status, "workers", status_workers(d));
 	json_object_set_new(status, "dimensions", status_dimensions(d, lines, alarms));
 	json_object_set_new(status, "sinks", status_sinks(d));
+	json_object_set_new(status, "identities", window_store_describe(d->windows, alarms));
 	json_object_set_new(status, "memory", status_memory());
 	json_object_set_new(status, "alarms", alarms);
 	return status;

@@ -107,11 +107,24 @@ static int create_transport(struct engine *engine, struct error *err)
 	return ret;
 }
 
+static void update_accepting(struct engine *engine)
+{
+	const char *missing;
+	bool ready = engine_dimensions_ready(engine, &missing) && !engine->restoring;
+
+	atomic_store_explicit(&engine->accepting, ready, memory_order_release);
+}
+
+void engine_restored(struct engine *engine)
+{
+	engine->restoring = false;
+	update_accepting(engine);
+}
+
 int engine_create(
     const struct config *config, const struct engine_options *options, struct engine **out, struct error *err)
 {
 	struct engine *engine = NULL;
-	const char *missing;
 	int ret;
 
 	*out = NULL;
@@ -148,7 +161,8 @@ int engine_create(
 	ret = create_transport(engine, err);
 	if (ret != 0)
 		goto err;
-	atomic_store(&engine->accepting, engine_dimensions_ready(engine, &missing));
+	engine->restoring = options->restoring;
+	update_accepting(engine);
 	*out = engine;
 	return 0;
 err:
@@ -182,11 +196,9 @@ void engine_destroy(struct engine *engine)
 struct dimension *engine_publish(struct engine *engine, uint16_t index, struct dimension *dimension)
 {
 	struct dimension *old;
-	const char *missing;
 
 	old = atomic_exchange_explicit(&engine->dimensions[index], dimension, memory_order_acq_rel);
-	atomic_store_explicit(
-	    &engine->accepting, engine_dimensions_ready(engine, &missing), memory_order_release);
+	update_accepting(engine);
 	if (old != NULL)
 		rte_rcu_qsbr_synchronize(engine->rcu, RTE_QSBR_THRID_INVALID);
 	return old;

@@ -45,6 +45,7 @@ struct engine_options {
 	uint32_t batches_per_worker;
 	int node;           /* NUMA node of the tables, -1: any */
 	uint8_t secret[16]; /* of the dedup hash */
+	bool restoring;     /* accepts nothing before engine_restored() */
 	const struct clock *clock;
 };
 
@@ -62,6 +63,7 @@ struct engine {
 	_Atomic bool
 	    accepting; /* control: rw, workers: ro. False: required dimensions are missing, events are shed */
 
+	bool restoring;                /* control: rw; the dedup windows are not complete yet */
 	struct completion *completion; /* of the workers' batches: confirms the marks in the dedup windows */
 	struct transport *transport;   /* the sessions of senders who wait for acknowledgements */
 	struct rte_rcu_qsbr *rcu;      /* workers report quiescent states, control waits for them */
@@ -86,6 +88,9 @@ struct dimension *engine_publish(struct engine *engine, uint16_t index, struct d
 
 /* Whether every required dimension is loaded; if not, *missing is the name of the first that is not. */
 bool engine_dimensions_ready(const struct engine *engine, const char **missing);
+
+/* The dedup windows hold what they held before the restart: sets `accepting` as the dimensions allow. */
+void engine_restored(struct engine *engine);
 
 /* Whether every batch is back in its pool: nothing is in flight. Any thread. */
 bool engine_idle(const struct engine *engine);

@@ -56,7 +56,7 @@ static int save(const char *directory, const char *path, const uint8_t secret[16
 	return ret;
 }
 
-int identity_secret_load(const char *state_directory, uint8_t secret[16], bool *fresh, struct error *err)
+int identity_secret_load(const char *directory, uint8_t secret[16], bool *fresh, struct error *err)
 {
 	struct secret_file file;
 	char path[PATH_MAX];
@@ -64,15 +64,16 @@ int identity_secret_load(const char *state_directory, uint8_t secret[16], bool *
 	int fd;
 
 	*fresh = false;
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", state_directory, IDENTITY_SECRET_FILE) >=
-	    sizeof(path))
-		return error_set(err, -ENAMETOOLONG, "%s: path too long", state_directory);
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, IDENTITY_SECRET_FILE) >= sizeof(path))
+		return error_set(err, -ENAMETOOLONG, "%s: path too long", directory);
+	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", directory, strerror(errno));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
 		if (getrandom(secret, 16, 0) != 16)
 			return error_set(err, -errno, "getrandom: %s", strerror(errno));
 		*fresh = true;
-		return save(state_directory, path, secret, err);
+		return save(directory, path, secret, err);
 	}
 	if (fd < 0)
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));

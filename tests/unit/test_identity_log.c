@@ -522,7 +522,7 @@ static void the_secret_is_kept(void **state)
 	assert_int_equal(pwrite(fd, "x", 1, 12), 1);
 	close(fd);
 	assert_int_equal(identity_secret_load(s->directory, two, &fresh, &err), -EBADMSG);
-	assert_non_null(strstr(err.text, "identity.secret: not as it was written"));
+	assert_non_null(strstr(err.text, "/secret: not as it was written"));
 	assert_int_equal(truncate(path, 10), 0);
 	assert_int_equal(identity_secret_load(s->directory, two, &fresh, &err), -EBADMSG);
 	assert_int_equal(unlink(path), 0);
@@ -530,8 +530,8 @@ static void the_secret_is_kept(void **state)
 	assert_true(fresh);
 	assert_memory_not_equal(one, two, 16);
 	assert_true(identity_secret_id(one) != identity_secret_id(two));
-	assert_int_equal(identity_secret_load("/nonexistent", two, &fresh, &err), -ENOENT);
-	assert_non_null(strstr(err.text, "/nonexistent/identity.secret.new: "));
+	assert_int_equal(identity_secret_load("/nonexistent/x", two, &fresh, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "/nonexistent/x: "));
 }
 
 static void what_cannot_be_is_refused(void **state)

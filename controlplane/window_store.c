@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "window_store.h"
+
+#include "identity_file.h"
+#include "identity_log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_PARTS 4 /* of the tables' size: identities on disk beyond what they hold */
+
+struct window_store {
+	struct engine *engine;
+	struct identity_log *log; /* NULL: nothing is kept */
+	const char *off;          /* why */
+	bool fresh;               /* nothing ran here before */
+
+	pthread_t thread;
+	bool running;
+	struct identity_progress progress;
+	_Atomic int state; /* enum window_state; restoring thread: rw, control: ro */
+	/* restoring thread until it is done, then control */
+	struct identity_restored restored;
+	struct error error;
+	uint64_t took_ns;
+};
+
+static void describe_streams(const struct engine *engine, struct identity_log_options *options)
+{
+	uint64_t bytes = 0;
+
+	options->n_streams = engine->n_streams;
+	for (uint16_t s = 0; s < engine->n_streams; s++) {
+		const struct config_stream *config = engine->streams[s].config;
+
+		options->streams[s] = (struct identity_stream){
+		    .dedup = engine->streams[s].dedup,
+		    .id = identity_stream_id(config->name, config->identity),
+		    .window_ms = config->dedup_window_ms,
+		};
+		if (engine->streams[s].dedup != NULL)
+			bytes += config->dedup_budget_bytes;
+	}
+	options->max_bytes = bytes + bytes / SPARE_PARTS + (8u << 20);
+}
+
+static bool any_window(const struct engine *engine)
+{
+	for (uint16_t s = 0; s < engine->n_streams; s++)
+		if (engine->streams[s].dedup != NULL)
+			return true;
+	return false;
+}
+
+static int open_log(
+    struct window_store *store, const struct config *config, const uint8_t secret[16], struct error *err)
+{
+	struct identity_log_options options = {
+	    .n_sinks = store->engine->n_sinks, .clock = store->engine->clock};
+	struct completion_listener listener;
+	char directory[PATH_MAX];
+	int ret;
+
+	if ((size_t)snprintf(directory, sizeof(directory), "%s/identities",
+	        config->control.state_directory) >= sizeof(directory))
+		return error_set(err, -ENAMETOOLONG, "%s: path too long", config->control.state_directory);
+	options.directory = directory;
+	memcpy(options.secret, secret, sizeof(options.secret));
+	describe_streams(store->engine, &options);
+	ret = identity_log_create(&options, &store->log, err);
+	explicit_bzero(options.secret, sizeof(options.secret));
+	if (ret != 0)
+		return ret;
+	listener = identity_log_listener(store->log);
+	ret = completion_listen(store->engine->completion, &listener);
+	if (ret != 0)
+		error_set(err, ret, "too many listeners of completions");
+	return ret;
+}
+
+int window_store_open(const struct config *config, struct engine *engine, const uint8_t secret[16],
+    bool secret_is_new, struct window_store **out, struct error *err)
+{
+	struct window_store *store = calloc(1, sizeof(*store));
+	int ret = 0;
+
+	*out = NULL;
+	if (store == NULL)
+		return error_set(err, -ENOMEM, "no memory");
+	store->engine = engine;
+	store->fresh = secret_is_new;
+	atomic_init(&store->state, WINDOW_RESTORING);
+	if (!any_window(engine))
+		store->off = "no stream has a dedup window";
+	else if (config->kafka.enabled && config->kafka.embedded)
+		store->off = "the embedded broker forgets its records with the process";
+	else
+		ret = open_log(store, config, secret, err);
+	if (ret != 0) {
+		window_store_close(store);
+		return ret;
+	}
+	*out = store;
+	return 0;
+}
+
+static void *restore(void *context)
+{
+	struct window_store *store = context;
+	uint64_t start_ns = clock_mono_ns(store->engine->clock);
+	int ret = identity_log_restore(store->log, &store->progress, &store->restored, &store->error);
+
+	if (ret == 0)
+		ret = identity_log_start(store->log, &store->error);
+	store->took_ns = clock_mono_ns(store->engine->clock) - start_ns;
+	atomic_store_explicit(&store->state, ret == 0 ? WINDOW_READY : WINDOW_FAILED, memory_order_release);
+	return NULL;
+}
+
+int window_store_start(struct window_store *store, struct error *err)
+{
+	int ret;
+
+	if (store->log == NULL) {
+		atomic_store(&store->state, WINDOW_READY);
+		return 0;
+	}
+	ret = -pthread_create(&store->thread, NULL, restore, store);
+	if (ret != 0)
+		return error_set(err, ret, "restoring thread: %s", strerror(-ret));
+	(void)pthread_setname_np(store->thread, "restore");
+	store->running = true;
+	return 0;
+}
+
+enum window_state window_store_state(struct window_store *store, struct error *err)
+{
+	enum window_state state =
+	    (enum window_state)atomic_load_explicit(&store->state, memory_order_acquire);
+
+	if (state == WINDOW_FAILED && err != NULL)
+		*err = store->error;
+	return state;
+}
+
+void window_store_summary(struct window_store *store, char *line, size_t size)
+{
+	const struct identity_restored *r = &store->restored;
+	int n;
+
+	if (store->log == NULL) {
+		(void)snprintf(line, size, "dedup windows start empty: %s", store->off);
+		return;
+	}
+	n = snprintf(line, size,
+	    "dedup windows restored: %" PRIu64 " identities from %u segments, %" PRIu64 " expired, in %.3f s",
+	    r->marks, r->segments, r->expired, (double)store->took_ns / 1e9);
+	if (n > 0 && (size_t)n < size && r->damaged > 0)
+		n += snprintf(line + n, size - (size_t)n, "; %" PRIu64 " bytes were damaged", r->damaged);
+	if (n > 0 && (size_t)n < size && r->refused > 0)
+		(void)snprintf(
+		    line + n, size - (size_t)n, "; %u files not read, the last: %s", r->refused, r->refusal);
+}
+
+static void add_alarm(json_t *alarms, const char *name, json_t *text)
+{
+	json_array_append_new(alarms, json_pack("{s:s, s:o}", "name", name, "text", text));
+}
+
+static void describe_log(struct window_store *store, json_t *object, json_t *alarms)
+{
+	struct identity_log_status status;
+
+	identity_log_status(store->log, &status);
+	json_object_set_new(object, "written", json_integer((json_int_t)status.marks));
+	json_object_set_new(object, "lost", json_integer((json_int_t)status.lost));
+	json_object_set_new(object, "bytes", json_integer((json_int_t)status.bytes));
+	json_object_set_new(object, "segments", json_integer(status.segments));
+	if (status.error_ms != 0)
+		json_object_set_new(object, "last_error", json_string(status.error));
+	if (status.failing)
+		add_alarm(alarms, "identity_log_failing",
+		    json_sprintf("identities are not written: %s", status.error));
+	if (!status.covered)
+		add_alarm(alarms, "identity_log_incomplete",
+		    json_sprintf(
+		        "%llu identities were not written: until they expire, a restart can let their "
+		        "duplicates pass",
+		        (unsigned long long)status.lost));
+}
+
+json_t *window_store_describe(struct window_store *store, json_t *alarms)
+{
+	static const char *const states[] = {
+	    [WINDOW_RESTORING] = "restoring", [WINDOW_READY] = "ok", [WINDOW_FAILED] = "failed"};
+	enum window_state state = window_store_state(store, NULL);
+	const struct identity_restored *r = &store->restored;
+	json_t *object = json_object();
+
+	if (store->log == NULL) {
+		json_object_set_new(object, "state", json_string("off"));
+		json_object_set_new(object, "reason", json_string(store->off));
+		return object;
+	}
+	json_object_set_new(object, "state", json_string(states[state]));
+	json_object_set_new(object, "read_bytes",
+	    json_integer((json_int_t)atomic_load_explicit(&store->progress.bytes, memory_order_relaxed)));
+	json_object_set_new(object, "to_read_bytes",
+	    json_integer(
+	        (json_int_t)atomic_load_explicit(&store->progress.total_bytes, memory_order_relaxed)));
+	json_object_set_new(object, "restored",
+	    json_integer((json_int_t)atomic_load_explicit(&store->progress.marks, memory_order_relaxed)));
+	describe_log(store, object, alarms);
+	if (state != WINDOW_READY)
+		return object;
+	json_object_set_new(object, "expired", json_integer((json_int_t)r->expired));
+	json_object_set_new(object, "damaged_bytes", json_integer((json_int_t)r->damaged));
+	json_object_set_new(object, "refused_files", json_integer(r->refused));
+	if (r->refused > 0)
+		json_object_set_new(object, "refused_last", json_string(r->refusal));
+	if (r->damaged > 0 || r->refused > 0)
+		add_alarm(alarms, "identity_log_damaged",
+		    json_sprintf("%llu bytes and %u files of the identity log could not be read: duplicates "
+		                 "of what they "
+		                 "held can pass",
+		        (unsigned long long)r->damaged, r->refused));
+	return object;
+}
+
+void window_store_close(struct window_store *store)
+{
+	if (store == NULL)
+		return;
+	if (store->running)
+		(void)pthread_join(store->thread, NULL);
+	identity_log_destroy(store->log);
+	free(store->restored.checkpoint);
+	free(store);
+}
