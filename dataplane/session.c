@@ -22,6 +22,14 @@ static inline bool is_of(uint64_t word, uint64_t sequence)
 	return word >> SEQUENCE_SHIFT == (sequence & SEQUENCE_MASK);
 }
 
+/* The word's frame comes before this one. */
+static inline bool is_earlier(uint64_t word, uint64_t sequence)
+{
+	uint64_t distance = (sequence - (word >> SEQUENCE_SHIFT)) & SEQUENCE_MASK;
+
+	return distance != 0 && distance <= SEQUENCE_MASK / 2;
+}
+
 static inline uint32_t excepted_words(uint32_t window)
 {
 	return (window + 63) / 64;
@@ -84,20 +92,20 @@ static enum session_claim judge(
 	uint64_t durable = atomic_load_explicit(&frames->base, memory_order_acquire);
 	uint64_t known = atomic_load_explicit(&frames->sender_base, memory_order_acquire);
 
-	if (base > durable)
-		return SESSION_OUTSIDE;
-	if (sequence < durable)
+	if (base > known)
+		known = base;
+	if (sequence < durable || sequence < known)
 		return SESSION_REPEATED;
-	if (sequence - (base > known ? base : known) >= frames->window)
+	if (sequence - known >= frames->window)
 		return SESSION_OUTSIDE;
 	if (word == 0)
 		return SESSION_NEW;
 	if (is_of(word, sequence))
 		return (word & PHASE_MASK) == PHASE_EMPTY ? SESSION_NEW : SESSION_REPEATED;
-	/* The slot is free for its next frame once the sender knows that the one in it is durable. */
-	return (word & PHASE_MASK) == PHASE_DURABLE && is_of(word, sequence - frames->window)
-	           ? SESSION_NEW
-	           : SESSION_OUTSIDE;
+	/* An earlier frame's slot is free when nothing of it is under way: it is a window below, so the sender
+	 * knows it to be durable, from this session or from one before. */
+	return (word & PHASE_MASK) != PHASE_RECEIVED && is_earlier(word, sequence) ? SESSION_NEW
+	                                                                           : SESSION_OUTSIDE;
 }
 
 enum session_claim session_peek(const struct session_frames *frames, uint64_t sequence, uint64_t base)
@@ -108,8 +116,9 @@ enum session_claim session_peek(const struct session_frames *frames, uint64_t se
 
 void session_sender_base(struct session_frames *frames, uint64_t base)
 {
-	if (base <= atomic_load_explicit(&frames->base, memory_order_acquire))
-		raise_to(&frames->sender_base, base);
+	/* In this order: the head is never below the sender's base. */
+	raise_to(&frames->head, base);
+	raise_to(&frames->sender_base, base);
 }
 
 enum session_claim session_claim(
@@ -129,8 +138,8 @@ enum session_claim session_claim(
 	if (has_exceptions(frames, slot))
 		clear_exceptions(frames, slot);
 	atomic_fetch_add_explicit(&frames->pending, 1, memory_order_relaxed);
-	raise_to(&frames->sender_base, base);
 	raise_to(&frames->head, sequence + 1);
+	raise_to(&frames->sender_base, base);
 	return SESSION_NEW;
 }
 
@@ -164,10 +173,22 @@ bool session_forget(struct session_frames *frames, uint32_t slot)
 	return one_less(frames, slot);
 }
 
-uint64_t session_advance(struct session_frames *frames)
+/* One past the highest frame received that can be spoken of while the sender is known to be at `known`: others may have
+ * moved both since. */
+static uint64_t head_within(const struct session_frames *frames, uint64_t known)
 {
-	uint64_t base = atomic_load_explicit(&frames->base, memory_order_relaxed), from = base;
 	uint64_t head = atomic_load_explicit(&frames->head, memory_order_acquire);
+
+	return head - known > frames->window ? known + frames->window : head;
+}
+
+/* `known` was loaded from frames->sender_base. What the sender knows to be durable is, even if an earlier session did
+ * that. */
+static uint64_t advance(struct session_frames *frames, uint64_t known)
+{
+	uint64_t before = atomic_load_explicit(&frames->base, memory_order_relaxed);
+	uint64_t base = known > before ? known : before, from = base;
+	uint64_t head = head_within(frames, known);
 
 	for (; base < head; base++) {
 		uint64_t word =
@@ -176,11 +197,16 @@ uint64_t session_advance(struct session_frames *frames)
 		if (!is_of(word, base) || (word & PHASE_MASK) != PHASE_DURABLE)
 			break;
 	}
-	if (base != from) {
+	if (base != before) {
 		frames->newly_durable += base - from;
 		atomic_store_explicit(&frames->base, base, memory_order_release);
 	}
 	return base;
+}
+
+uint64_t session_advance(struct session_frames *frames)
+{
+	return advance(frames, atomic_load_explicit(&frames->sender_base, memory_order_acquire));
 }
 
 /* Adds a durable frame's exceptions, one for each reason that occurs. False, and nothing added: they do not fit. */
@@ -212,13 +238,10 @@ void session_acknowledge(struct session_frames *frames, struct wire_header *head
 {
 	/* In this order: what the sender knows is durable, and what is durable was received. */
 	uint64_t known = atomic_load_explicit(&frames->sender_base, memory_order_acquire);
-	uint64_t base = session_advance(frames), reported = known;
-	uint64_t head = atomic_load_explicit(&frames->head, memory_order_acquire);
+	uint64_t base = advance(frames, known), reported = known;
+	uint64_t head = head_within(frames, known);
 	uint32_t room, slot;
 
-	/* Another worker may have moved the head since; what is beyond a window from here can wait. */
-	if (head - known > frames->window)
-		head = known + frames->window;
 	room = wire_ack_room((uint32_t)((head - known + 63) / 64));
 	ack->n_exceptions = 0;
 	for (; reported < base; reported++) {

@@ -48,7 +48,7 @@ void session_frames_reset(struct session_frames *frames, uint64_t base);
 enum session_claim {
 	SESSION_NEW, /* the frame is the caller's to process: each of its events must complete or be forgotten */
 	SESSION_REPEATED, /* it has been received before */
-	SESSION_OUTSIDE,  /* not in the window, or its base is above what was ever acknowledged */
+	SESSION_OUTSIDE,  /* not in the window, or its place is still in use */
 };
 
 /* What a claim would say now, without making it. */
@@ -58,7 +58,8 @@ enum session_claim session_peek(const struct session_frames *frames, uint64_t se
 enum session_claim session_claim(
     struct session_frames *frames, uint64_t sequence, uint64_t base, uint32_t count);
 
-/* The sender's base has moved up (PROBE, or a repeated frame). Values above what is durable are ignored. */
+/* The sender's base has moved up (PROBE, or a repeated frame). It may be above all that this session knows: frames may
+ * have become durable in an earlier one. */
 void session_sender_base(struct session_frames *frames, uint64_t base);
 
 /* Event `event` of the frame in `slot` (sequence modulo window) is complete, with an exception's code or 0. True if the
