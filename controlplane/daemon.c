@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define MAX_EVENTS 16
+#define FAREWELL_NS (100u * 1000 * 1000) /* so long are senders told of the end before it begins */
 
 static void set_state(struct daemon *d, enum daemon_state state)
 {
@@ -174,7 +175,7 @@ static bool serve(struct daemon *d, int timeout_ms)
 static bool workers_running(const struct daemon *d)
 {
 	for (uint32_t w = 0; w < d->n_launched; w++)
-		if (rte_eal_get_lcore_state(d->config->dataplane.lcores[w].id) == RUNNING)
+		if (!worker_stopped(d->workers[w]))
 			return true;
 	return false;
 }
@@ -183,6 +184,7 @@ static bool workers_running(const struct daemon *d)
 static int drain(struct daemon *d, struct error *err)
 {
 	uint64_t deadline = clock_mono_ns(d->clock) + (uint64_t)d->config->control.drain_ms * 1000000;
+	uint64_t farewell = clock_mono_ns(d->clock) + FAREWELL_NS;
 	struct ledger_line lines[CONFIG_MAX_STREAMS];
 	const char *missing;
 	bool ready = engine_dimensions_ready(d->engine, &missing) && d->restored;
@@ -190,6 +192,10 @@ static int drain(struct daemon *d, struct error *err)
 
 	set_state(d, DAEMON_DRAINING);
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=draining");
+	/* Who sends now hears that he should go elsewhere. */
+	transport_drain(d->engine->transport);
+	while (transport_in_use(d->engine->transport) && clock_mono_ns(d->clock) < farewell)
+		(void)serve(d, 5);
 	/* Without a required dimension or the windows nothing can be finished: what a file's worker holds is not received.
 	 */
 	for (uint32_t w = 0; w < d->n_launched; w++)
@@ -200,8 +206,6 @@ static int drain(struct daemon *d, struct error *err)
 				worker_stop(d->workers[w], true);
 		(void)serve(d, 5);
 	}
-	rte_eal_mp_wait_lcore();
-	d->n_launched = 0;
 	while (!engine_idle(d->engine) && clock_mono_ns(d->clock) < deadline)
 		(void)serve(d, 5);
 	while (control_server_finish_changes(d->server))
@@ -209,6 +213,10 @@ static int drain(struct daemon *d, struct error *err)
 	for (uint32_t s = 0; s < d->n_sinks; s++)
 		if (sink_thread_stop(d->sinks[s], deadline) != 0)
 			ret = -ETIMEDOUT;
+	for (uint32_t w = 0; w < d->n_launched; w++)
+		worker_leave(d->workers[w]);
+	rte_eal_mp_wait_lcore();
+	d->n_launched = 0;
 	daemon_ledger(d, lines);
 	for (uint16_t s = 0; s < d->engine->n_streams; s++) {
 		const struct ledger_line *l = &lines[s];

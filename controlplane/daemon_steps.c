@@ -343,6 +343,7 @@ static int start_workers(struct daemon *d, struct error *err)
 		if (ret != 0)
 			break;
 		d->n_workers++;
+		d->workers[w]->lingers = true;
 		for (uint32_t other = 0; other < d->engine->n_workers; other++)
 			if (other != w &&
 			    d->config->dataplane.lcores[other].cpu == d->config->dataplane.lcores[w].cpu)
@@ -551,8 +552,10 @@ err:
 
 static void stop_launch(struct daemon *d)
 {
-	for (uint32_t w = 0; w < d->n_launched; w++)
+	for (uint32_t w = 0; w < d->n_launched; w++) {
 		worker_stop(d->workers[w], true);
+		worker_leave(d->workers[w]);
+	}
 	rte_eal_mp_wait_lcore();
 	d->n_launched = 0;
 	/* The engine's rings are empty of owners from here on: sinks confirm or give up what they hold. */

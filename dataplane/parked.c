@@ -69,6 +69,17 @@ static bool settle(struct parked *parked, const struct parked_event *event, int6
 	return true;
 }
 
+void parked_forget(struct parked *parked, uint64_t *touched)
+{
+	while (parked->n > 0) {
+		const struct parked_event *event = &parked->events[--parked->n];
+
+		forget(parked, event);
+		parked->ledger->stream[event->stream].parked--;
+		*touched |= UINT64_C(1) << event->stream;
+	}
+}
+
 uint32_t parked_check(struct parked *parked, uint64_t now_ns, uint64_t *touched)
 {
 	uint32_t left = 0, looks = parked->n < PARKED_CHECK_EVENTS ? parked->n : PARKED_CHECK_EVENTS;

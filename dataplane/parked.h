@@ -29,6 +29,9 @@ void parked_add(struct parked *parked, const struct event *event);
 /* Lets go of those whose original has ended. Returns how many; *touched gets the bits of their streams. */
 uint32_t parked_check(struct parked *parked, uint64_t now_ns, uint64_t *touched);
 
+/* The worker ends: has everything that is left sent again. */
+void parked_forget(struct parked *parked, uint64_t *touched);
+
 struct parked_event {
 	uint64_t key[2];
 	uint32_t ticket;

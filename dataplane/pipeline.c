@@ -232,15 +232,21 @@ uint32_t pipeline_answer(struct pipeline *p)
 	uint64_t now_ns;
 	uint32_t n;
 
-	if (likely(!transport_pending(p->transport) && !parked_any(p->parked)))
+	if (likely(!pipeline_waiting(p)))
 		return 0;
 	now_ns = clock_mono_ns(p->engine->clock);
 	n = parked_check(p->parked, now_ns, &p->touched);
-	n += transport_answer(p->transport, now_ns,
-	    atomic_load_explicit(&p->engine->accepting, memory_order_acquire));
+	n += transport_answer(
+	    p->transport, now_ns, atomic_load_explicit(&p->engine->accepting, memory_order_acquire));
 	if (n > 0)
 		pipeline_publish(p);
 	return n;
+}
+
+void pipeline_forget(struct pipeline *p)
+{
+	parked_forget(p->parked, &p->touched);
+	pipeline_publish(p);
 }
 
 void pipeline_publish(struct pipeline *p)

@@ -26,7 +26,8 @@ struct pipeline {
 	const char *cursor, *end;   /* rest of that packet's payload; NULL: not yet looked at */
 	uint16_t packet_stream;
 	bool packet_had_event;
-	uint32_t ticket; /* of the next event of that packet, if its sender waits for an acknowledgement; or 0 */
+	uint32_t
+	    ticket; /* of the next event of that packet, if its sender waits for an acknowledgement; or 0 */
 	bool accepting; /* for the whole burst */
 	bool stalled;   /* a lossless source's event found no batch; tried again at the next poll */
 
@@ -70,6 +71,15 @@ uint32_t pipeline_hand_over(struct pipeline *pipeline, bool all);
 
 /* Settles what waits for originals and sends the acknowledgements that are due. Returns how much there was to do. */
 uint32_t pipeline_answer(struct pipeline *pipeline);
+
+/* Whether pipeline_answer() has something to wait for. */
+static inline bool pipeline_waiting(const struct pipeline *pipeline)
+{
+	return transport_pending(pipeline->transport) || parked_any(pipeline->parked);
+}
+
+/* The end of the above: what still waits is given up. */
+void pipeline_forget(struct pipeline *pipeline);
 
 /* Makes the ledger visible to other threads. Called at the end of each burst; call it once more when idle. */
 void pipeline_publish(struct pipeline *pipeline);

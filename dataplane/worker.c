@@ -11,6 +11,8 @@
 #define IDLE_ROUNDS 64u
 /* Under load the age is looked at once in so many rounds. */
 #define BUSY_ROUNDS 64u
+/* How long the last acknowledgements may take: more than any of them waits to be due. */
+#define LAST_WORD_NS (10u * 1000 * 1000)
 
 bool worker_round(struct worker *w)
 {
@@ -38,6 +40,23 @@ bool worker_round(struct worker *w)
 	p->ledger->worker.loops++;
 	p->ledger->worker.busy_loops += busy;
 	return busy;
+}
+
+/* Those who wait hear what becomes durable while the sinks finish, and a last word when they have. */
+static void linger(struct worker *w)
+{
+	uint64_t end;
+
+	while (!atomic_load_explicit(&w->leave, memory_order_acquire)) {
+		rte_rcu_qsbr_quiescent(w->engine->rcu, w->id);
+		if (pipeline_answer(w->pipeline) == 0)
+			(void)sched_yield();
+	}
+	end = clock_mono_ns(w->engine->clock) + LAST_WORD_NS;
+	while (pipeline_waiting(w->pipeline) && clock_mono_ns(w->engine->clock) < end) {
+		rte_rcu_qsbr_quiescent(w->engine->rcu, w->id);
+		(void)pipeline_answer(w->pipeline);
+	}
 }
 
 int worker_run(void *argument)
@@ -73,6 +92,10 @@ int worker_run(void *argument)
 	}
 	(void)pipeline_hand_over(w->pipeline, true);
 	pipeline_publish(w->pipeline);
+	atomic_store_explicit(&w->handed_over, true, memory_order_release);
+	if (w->lingers)
+		linger(w);
+	pipeline_forget(w->pipeline);
 	rte_rcu_qsbr_thread_offline(w->engine->rcu, w->id);
 	rte_rcu_qsbr_thread_unregister(w->engine->rcu, w->id);
 	return 0;
@@ -82,6 +105,16 @@ void worker_stop(struct worker *w, bool abandon)
 {
 	atomic_store_explicit(&w->abandon, abandon, memory_order_release);
 	atomic_store_explicit(&w->stop, true, memory_order_release);
+}
+
+void worker_leave(struct worker *w)
+{
+	atomic_store_explicit(&w->leave, true, memory_order_release);
+}
+
+bool worker_stopped(const struct worker *w)
+{
+	return atomic_load_explicit(&w->handed_over, memory_order_acquire);
 }
 
 bool worker_ended(const struct worker *w)
