@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pci_address.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* 1 to `digits` hexadecimal digits, at most `max`. */
 static bool number(const char **at, size_t digits, unsigned long max, unsigned long *out)
@@ -36,4 +38,23 @@ bool pci_address(const char *device, char out[PCI_ADDRESS_BYTES])
 	(void)snprintf(out, PCI_ADDRESS_BYTES, "%04x:%02x:%02x.%x", (unsigned int)(domain & 0xffff),
 	    (unsigned int)(bus & 0xff), (unsigned int)(slot & 0x1f), (unsigned int)(function & 7));
 	return true;
+}
+
+int pci_driver(const char *address, char *out, size_t size)
+{
+	char path[64], target[256];
+	const char *name;
+	ssize_t len;
+
+	if ((size_t)snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", address) >= sizeof(path) ||
+	    access(path, F_OK) != 0)
+		return -ENODEV;
+	(void)snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.13s/driver", address);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return -ENOENT;
+	target[len] = '\0';
+	name = strrchr(target, '/');
+	(void)snprintf(out, size, "%s", name != NULL ? name + 1 : target);
+	return 0;
 }

@@ -34,14 +34,24 @@ static int port_name(const char *device, char *out, size_t size)
 	return 0;
 }
 
-static const char *probe_error(int rc, bool pci)
+/* Why DPDK did not take the device. For a card the usual reason is whose it is. */
+static int probe_failed(const char *device, int rc, struct error *err)
 {
-	if (rc == -ENODEV && pci)
-		return "there is no such PCI device (lspci -D lists them)";
-	if (rc != -ENOTSUP && rc != -ENOENT)
-		return strerror(-rc);
-	return pci ? "no driver takes it; is it bound to vfio-pci (dpdk-devbind.py -b vfio-pci)?"
-	           : "no driver takes it";
+	static const char text[] = "DPDK cannot open this device";
+	char address[PCI_ADDRESS_BYTES], driver[32];
+	int holder;
+
+	if (!pci_address(device, address))
+		return error_set(err, rc, "%s: %s: %s", device, text,
+		    rc == -ENOTSUP || rc == -ENOENT ? "no driver takes it" : strerror(-rc));
+	holder = pci_driver(address, driver, sizeof(driver));
+	if (holder == -ENODEV)
+		return error_set(err, rc, "%s: %s: there is no PCI device %s", device, text, address);
+	if (holder != 0)
+		return error_set(err, rc, "%s: %s: no driver holds it; dpdk-devbind.py -b vfio-pci %s",
+		    device, text, address);
+	return error_set(err, rc, "%s: %s: %s; the kernel's driver %s holds it, most cards need vfio-pci",
+	    device, text, strerror(-rc), driver);
 }
 
 static int find_port(const struct port_options *options, struct port *port, struct error *err)
@@ -56,8 +66,7 @@ static int find_port(const struct port_options *options, struct port *port, stru
 	if (rte_eth_dev_get_port_by_name(name, &port->id) != 0) {
 		rc = rte_dev_probe(options->device);
 		if (rc < 0)
-			return error_set(err, rc, "%s: DPDK cannot open this device: %s", options->device,
-			    probe_error(rc, pci));
+			return probe_failed(options->device, rc, err);
 		port->probed = true;
 		if (rte_eth_dev_get_port_by_name(name, &port->id) != 0) {
 			(void)rte_eal_hotplug_remove(pci ? "pci" : "vdev", name);

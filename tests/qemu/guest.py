@@ -62,6 +62,7 @@ ip link set lo up
 for node in /sys/devices/system/node/node*; do
 	echo $PAGES_PER_NODE > $node/hugepages/hugepages-2048kB/nr_hugepages
 done
+sh /before.sh
 for card in $CARDS; do
 	[ ! -e /sys/bus/pci/devices/$card/driver ] || echo $card > /sys/bus/pci/devices/$card/driver/unbind
 	echo $DRIVER > /sys/bus/pci/devices/$card/driver_override
@@ -208,7 +209,7 @@ class Guest:
     """One boot. files: what the test adds, {path: text or Path}. devices: QEMU's options for cards and NUMA nodes."""
 
     def __init__(self, test, name, config, files, devices, cards, driver, expect, pages_per_node, memory_mb=1280,
-                 cpus=3, machine='q35', after=''):
+                 cpus=3, machine='q35', before='', after=''):
         self.test, self.name = test, name
         self.directory = test.directory / name
         self.directory.mkdir()
@@ -217,7 +218,7 @@ class Guest:
         self.image = unpack(image, self.directory / 'vmlinux')
         files = dict(files)
         files['/penstock.yaml'] = config
-        files['/after.sh'] = after
+        files['/before.sh'], files['/after.sh'] = before, after
         files['/test.conf'] = (f'CARDS="{" ".join(cards)}"\nDRIVER={driver}\nEXPECT={expect}\n'
                                f'PAGES_PER_NODE={pages_per_node}\n')
         self.build(files, modules)

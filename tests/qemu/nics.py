@@ -20,6 +20,11 @@ CARDS = {  # the card's slot is its place here, from 4 on
     'vmxnet3': 'vmxnet3',
     'virtio': 'virtio-net-pci,iommu_platform=on,disable-legacy=on,rx_queue_size=1024',
 }
+REFUSED = {  # before vfio-pci has them
+    'there is no PCI device 0000:55:00.0': '55:00.0',
+    'no driver holds it; dpdk-devbind.py -b vfio-pci 0000:00:04.0': '0000:00:04.0',
+    "the kernel's driver virtio-pci holds it": '0000:00:07.0',
+}
 
 
 def mac(number):
@@ -50,8 +55,13 @@ def main(test):
         devices += ['-netdev', wires[n].option, '-device', f'{device},netdev={name},mac={text},addr={4 + n:#x}']
         # DPDK takes an address with or without the domain.
         sources += f'  - {{name: {name}, type: ethdev, device: "{addresses[n][5 * (n % 2):]}"}}\n'
+    for n, address in enumerate(REFUSED.values()):
+        job.files[f'/refused-{n}.yaml'] = guest.configuration(
+            f'  - {{name: nic0, type: ethdev, device: "{address}"}}\n', '[1, 2]')
     machine = Guest(test, 'nics', guest.configuration(sources, '[1, 2]'), job.files, devices, addresses, 'vfio-pci',
-                    expect=job.says['sent'], pages_per_node=300)
+                    expect=job.says['sent'], pages_per_node=300, before=''.join(
+                        f'penstockd --config /refused-{n}.yaml 2> /work/refused-{n}.log\n'
+                        f'echo "exit $?" >> /work/refused-{n}.log\n' for n in range(len(REFUSED))))
     test.closing += [machine.close, *(wire.close for wire in wires)]
     machine.start().ready()
 
@@ -76,6 +86,9 @@ def main(test):
     for worker in status['workers']:
         drops.update(worker['drops'])
     test.equal('frames that are not ours', drops, {'frame_udp_checksum': len(CARDS), 'frame_not_ip': len(CARDS)})
+    for n, reason in enumerate(REFUSED):
+        text = (out / f'refused-{n}.log').read_text()
+        test.check(f'refused: {reason}', reason in text and text.endswith('exit 1\n'), text)
     for name, driver in {'e1000': 'net_e1000_em', 'e1000e': 'net_e1000_em', 'vmxnet3': 'net_vmxnet3',
                          'virtio': 'net_virtio'}.items():
         line = next((line for line in log.splitlines() if f'source {name}:' in line), '')

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pci_address.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,11 +46,23 @@ static void others(void **state)
 			fail_msg("%s: %s", cases[i], out);
 }
 
+static void nobody_holds_nothing(void **state)
+{
+	char driver[32];
+
+	(void)state;
+	assert_int_equal(pci_driver("ffff:ff:1f.7", driver, sizeof(driver)), -ENODEV);
+	assert_int_equal(pci_driver("0123456789012345678901234567890123456789012345678901234567890123456789",
+	                     driver, sizeof(driver)),
+	    -ENODEV);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(addresses),
 	    cmocka_unit_test(others),
+	    cmocka_unit_test(nobody_holds_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
