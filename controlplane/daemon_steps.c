@@ -279,6 +279,21 @@ static int add_endpoint(struct daemon *d, struct source *source, struct ethdev *
 	return 0;
 }
 
+/* Every packet of such a worker is read across the link between the nodes. */
+static void warn_far_workers(const struct daemon *d, const struct ethdev *ethdev, const char *name)
+{
+	int node = ethdev_node(ethdev);
+
+	for (uint32_t i = 0; i < d->n_endpoints && node >= 0; i++) {
+		const struct config_lcore *lcore = &d->config->dataplane.lcores[d->endpoints[i].worker];
+
+		if (d->endpoints[i].ethdev == ethdev && (int)rte_lcore_to_socket_id(lcore->id) != node)
+			log_line(LOG_WARNING,
+			    "source %s: the card is on NUMA node %d, CPU %u of its worker on node %u", name,
+			    node, lcore->cpu, rte_lcore_to_socket_id(lcore->id));
+	}
+}
+
 static int open_ethdev(struct daemon *d, const struct config_source *config, struct error *err)
 {
 	uint16_t ports[CONFIG_MAX_STREAMS];
@@ -298,6 +313,7 @@ static int open_ethdev(struct daemon *d, const struct config_source *config, str
 	log_line(LOG_INFO, "source %s: %s", config->name, line);
 	for (uint16_t q = 0; ret == 0 && q < ethdev_queues(ethdev); q++)
 		ret = add_endpoint(d, ethdev_source(ethdev, q), ethdev, config, err);
+	warn_far_workers(d, ethdev, config->name);
 	return ret;
 }
 

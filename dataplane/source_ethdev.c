@@ -2,6 +2,7 @@
 #include "source_ethdev.h"
 
 #include "af_xdp.h"
+#include "pci_address.h"
 #include "port.h"
 
 #include <errno.h>
@@ -338,6 +339,13 @@ uint16_t ethdev_queues(const struct ethdev *ethdev)
 struct source *ethdev_source(struct ethdev *ethdev, uint16_t queue)
 {
 	return &ethdev->endpoint[queue].source;
+}
+
+int ethdev_node(const struct ethdev *ethdev)
+{
+	char address[PCI_ADDRESS_BYTES];
+
+	return pci_address(ethdev->device, address) ? rte_eth_dev_socket_id(ethdev->port.id) : -1;
 }
 
 static const char *checksums(const struct port *port)

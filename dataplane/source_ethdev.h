@@ -55,6 +55,9 @@ struct source *ethdev_source(struct ethdev *ethdev, uint16_t queue);
  */
 void ethdev_describe(const struct ethdev *ethdev, char *out, size_t size);
 
+/* The NUMA node of a PCI card; -1: not known, or not a card. */
+int ethdev_node(const struct ethdev *ethdev);
+
 /* Sums over all queues. */
 void ethdev_stats(struct ethdev *ethdev, struct source_stats *out);
 
