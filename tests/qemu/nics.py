@@ -40,8 +40,8 @@ def tagged(frame, vlan):
 
 
 def damaged(frame):
-    """Its last byte is another: the UDP checksum is wrong."""
-    return frame[:-1] + bytes((frame[-1] ^ 1,))
+    """A byte of its payload is another: the UDP checksum is wrong."""
+    return frame[:60] + bytes((frame[60] ^ 1,)) + frame[61:]
 
 
 def main(test):
@@ -68,7 +68,8 @@ def main(test):
     frames, sent = job.frames(), Counter()
     for n, wire in enumerate(wires):
         mine = [to_card(frame, n) for frame in frames[n::len(wires)]]
-        mine[0::5] = [tagged(frame, 7) for frame in mine[0::5]]
+        # Tagged frames are as long as they come: their padding makes them so.
+        mine[0::5] = [tagged(frame.ljust(1514, b'\0'), 7) for frame in mine[0::5]]
         sent[wire.name] = len(mine) + 2
         # Not of ours are: frames to another card, damaged frames, and what is no UDP.
         mine[1:1] = [to_card(frames[0], 99), damaged(mine[0]), b'\xff' * 6 + mine[0][6:12] + b'\x08\x06' + bytes(46)]
