@@ -222,26 +222,22 @@ const char *wire_fault_text(enum wire_fault fault)
 	return (unsigned int)fault < WIRE_FAULT_COUNT_OF_FAULTS ? texts[fault] : "unknown fault";
 }
 
+static const struct {
+	const char *name, *help;
+} errors[WIRE_ERROR_COUNT] = {[WIRE_ERROR_NONE] = {"none", ""},
+#define X(code, suffix, name, help) [code] = {name, help},
+    WIRE_ERROR_TABLE(X)
+#undef X
+};
+
 const char *wire_error_name(unsigned int code)
 {
-	static const char *const names[WIRE_ERROR_COUNT] = {[WIRE_ERROR_NONE] = "none",
-#define X(code, suffix, name, help) [code] = name,
-	    WIRE_ERROR_TABLE(X)
-#undef X
-	};
-
-	return code < WIRE_ERROR_COUNT ? names[code] : "unknown";
+	return code < WIRE_ERROR_COUNT ? errors[code].name : "unknown";
 }
 
 const char *wire_error_help(unsigned int code)
 {
-	static const char *const helps[WIRE_ERROR_COUNT] = {[WIRE_ERROR_NONE] = "",
-#define X(code, suffix, name, help) [code] = help,
-	    WIRE_ERROR_TABLE(X)
-#undef X
-	};
-
-	return code < WIRE_ERROR_COUNT ? helps[code] : "";
+	return code < WIRE_ERROR_COUNT ? errors[code].help : "";
 }
 
 uint32_t wire_stream_hash(const char *name, size_t len)
