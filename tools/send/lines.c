@@ -13,7 +13,7 @@ void lines_init(struct lines *lines, int fd)
 	lines->start = lines->end = 0;
 }
 
-static int fill(struct lines *lines, struct error *err)
+int lines_fill(struct lines *lines, struct error *err)
 {
 	ssize_t got;
 
@@ -31,27 +31,31 @@ static int fill(struct lines *lines, struct error *err)
 	return 0;
 }
 
-int lines_next(struct lines *lines, const char **line, size_t *len, struct error *err)
+bool lines_take(struct lines *lines, const char **line, size_t *len)
 {
 	for (;;) {
 		const char *start = lines->buffer + lines->start;
 		size_t rest = lines->end - lines->start;
 		const char *newline = memchr(start, '\n', rest);
-		int ret;
 
-		if (newline == NULL && !lines->at_end) {
-			ret = fill(lines, err);
-			if (ret != 0)
-				return ret;
-			continue;
-		}
-		if (rest == 0)
-			return 0;
+		if (newline == NULL && (rest == 0 || !lines->at_end))
+			return false;
 		*line = start;
 		*len = newline != NULL ? (size_t)(newline - start) : rest;
 		lines->start += *len + (newline != NULL);
 		lines->number++;
 		if (*len > 0)
-			return 1;
+			return true;
 	}
+}
+
+int lines_next(struct lines *lines, const char **line, size_t *len, struct error *err)
+{
+	while (!lines_take(lines, line, len)) {
+		int ret = lines->at_end ? 0 : lines_fill(lines, err);
+
+		if (lines->at_end || ret != 0)
+			return ret != 0 ? ret : lines_take(lines, line, len);
+	}
+	return 1;
 }

@@ -29,4 +29,10 @@ void lines_init(struct lines *lines, int fd);
  * reading, or -EMSGSIZE for a line longer than LINES_MAX; -EINTR when a signal came while waiting. */
 int lines_next(struct lines *lines, const char **line, size_t *len, struct error *err);
 
+/* The two halves of it, for who has to wait for more than the file: the next line of what has been read, if there is a
+ * whole one; and one read(), after which lines returned before are not valid any more and `at_end` says whether there is
+ * more to come. */
+bool lines_take(struct lines *lines, const char **line, size_t *len);
+int lines_fill(struct lines *lines, struct error *err);
+
 #endif
