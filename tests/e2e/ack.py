@@ -62,7 +62,7 @@ def main(test):
     # A blank line is no event for the sender, and a long one needs a datagram that the path does not take.
     lines = [line for line in events.read_bytes().split(b'\n')[:-1] if line.strip(b' \t\r') and len(line) < 1200]
     network = test.network(queues=2)
-    daemon = test.daemon(example('catalog', test.directory, (r'required: true\}', 'required: false}')))
+    daemon = test.daemon(example('catalog', test.directory, (r'products: {required: true}', 'products: {required: false}')))
     daemon.start()
 
     summary, outcomes = ack(network, lines, test.directory, 'first')
