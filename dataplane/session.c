@@ -30,6 +30,12 @@ static inline bool is_earlier(uint64_t word, uint64_t sequence)
 	return distance != 0 && distance <= SEQUENCE_MASK / 2;
 }
 
+/* A division is too much for each of many frames. */
+static inline uint32_t next_slot(const struct session_frames *frames, uint32_t slot)
+{
+	return slot + 1 == frames->window ? 0 : slot + 1;
+}
+
 static inline uint32_t excepted_words(uint32_t window)
 {
 	return (window + 63) / 64;
@@ -137,7 +143,7 @@ enum session_claim session_claim(
 	/* Before any event of the frame exists. */
 	if (has_exceptions(frames, slot))
 		clear_exceptions(frames, slot);
-	atomic_fetch_add_explicit(&frames->pending, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&frames->claimed, 1, memory_order_relaxed);
 	raise_to(&frames->head, sequence + 1);
 	raise_to(&frames->sender_base, base);
 	return SESSION_NEW;
@@ -151,8 +157,9 @@ static bool one_less(struct session_frames *frames, uint32_t slot)
 
 	if ((before & PENDING_MASK) != 1)
 		return false;
-	atomic_store_explicit(&frames->word[slot],
-	    word_of(sequence, (before & FAILED) != 0 ? PHASE_EMPTY : PHASE_DURABLE, 0), memory_order_release);
+	/* An exchange, so that it is seen before the caller looks whether the home worker knows. */
+	(void)atomic_exchange_explicit(&frames->word[slot],
+	    word_of(sequence, (before & FAILED) != 0 ? PHASE_EMPTY : PHASE_DURABLE, 0), memory_order_seq_cst);
 	return true;
 }
 
@@ -190,9 +197,9 @@ static uint64_t advance(struct session_frames *frames, uint64_t known)
 	uint64_t base = known > before ? known : before, from = base;
 	uint64_t head = head_within(frames, known);
 
-	for (; base < head; base++) {
-		uint64_t word =
-		    atomic_load_explicit(&frames->word[base % frames->window], memory_order_acquire);
+	for (uint32_t slot = (uint32_t)(base % frames->window); base < head;
+	     base++, slot = next_slot(frames, slot)) {
+		uint64_t word = atomic_load_explicit(&frames->word[slot], memory_order_seq_cst);
 
 		if (!is_of(word, base) || (word & PHASE_MASK) != PHASE_DURABLE)
 			break;
@@ -244,8 +251,8 @@ void session_acknowledge(struct session_frames *frames, struct wire_header *head
 
 	room = wire_ack_room((uint32_t)((head - known + 63) / 64));
 	ack->n_exceptions = 0;
-	for (; reported < base; reported++) {
-		slot = (uint32_t)(reported % frames->window);
+	slot = (uint32_t)(reported % frames->window);
+	for (; reported < base; reported++, slot = next_slot(frames, slot)) {
 		if (has_exceptions(frames, slot) &&
 		    !add_exceptions(frames, slot, (uint16_t)(reported - known), room, ack))
 			break;
@@ -253,12 +260,11 @@ void session_acknowledge(struct session_frames *frames, struct wire_header *head
 	ack->n_words = (uint16_t)((head - reported + 63) / 64);
 	memset(ack->durable, 0, 8u * ack->n_words);
 	memset(ack->received, 0, 8u * ack->n_words);
-	for (uint64_t at = reported; at < head; at++) {
+	for (uint64_t at = reported; at < head; at++, slot = next_slot(frames, slot)) {
 		uint32_t offset = (uint32_t)(at - reported);
-		uint64_t word, bit = UINT64_C(1) << (offset % 64);
+		uint64_t word = atomic_load_explicit(&frames->word[slot], memory_order_seq_cst);
+		uint64_t bit = UINT64_C(1) << (offset % 64);
 
-		slot = (uint32_t)(at % frames->window);
-		word = atomic_load_explicit(&frames->word[slot], memory_order_acquire);
 		if (!is_of(word, at) || (word & PHASE_MASK) == PHASE_EMPTY)
 			continue;
 		ack->received[offset / 64] |= bit;

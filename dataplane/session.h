@@ -22,18 +22,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What workers write, what sinks write and what is only read have cache lines of their own. */
 struct session_frames {
-	uint32_t window;              /* frames; at most WIRE_MAX_WINDOW */
-	_Atomic uint64_t base;        /* home worker: rw, workers: ro. All frames below are durable */
-	_Atomic uint64_t sender_base; /* workers: rw. The highest base that the sender has announced */
-	_Atomic uint64_t head;        /* workers: rw. One past the highest frame received */
-	_Atomic uint32_t pending;     /* workers, sinks: rw. Frames whose events are not all complete */
-	uint64_t newly_durable;       /* home worker: how far `base` moved in its life */
+	uint32_t window;        /* frames; at most WIRE_MAX_WINDOW */
+	_Atomic uint64_t base;  /* home worker: rw, workers: ro. All frames below are durable */
+	uint64_t newly_durable; /* home worker: how far `base` moved in its life */
 	_Atomic uint64_t
 	    *word; /* [window] workers, sinks: rw. sequence << 16 | phase << 8 | pending events */
 	_Atomic uint64_t *excepted; /* [window / 64, rounded up] workers, sinks: rw. Frames with exceptions */
 	_Atomic uint8_t
 	    *reason; /* [window * WIRE_MAX_EVENTS] workers, sinks: rw. wire_reason codes; 0: none */
+	uint8_t apart_from_workers[64];
+	_Atomic uint64_t sender_base; /* workers: rw. The highest base that the sender has announced */
+	_Atomic uint64_t head;        /* workers: rw. One past the highest frame received */
+	_Atomic uint32_t claimed;     /* workers: rw. Frames taken; wraps */
+	uint8_t apart_from_sinks[64];
+	_Atomic uint32_t
+	    released; /* whoever completes a frame: rw. Frames whose events are all complete; wraps */
 };
 
 /* Bytes of the three arrays for a window. */
@@ -72,7 +77,15 @@ bool session_forget(struct session_frames *frames, uint32_t slot);
 /* The last touch of a complete frame's session by whoever completed it. */
 static inline void session_release(struct session_frames *frames)
 {
-	atomic_fetch_sub_explicit(&frames->pending, 1, memory_order_acq_rel);
+	atomic_fetch_add_explicit(&frames->released, 1, memory_order_acq_rel);
+}
+
+/* Frames whose events are not all complete. Exact once no worker can claim any more. */
+static inline uint32_t session_pending(const struct session_frames *frames)
+{
+	uint32_t released = atomic_load_explicit(&frames->released, memory_order_acquire);
+
+	return atomic_load_explicit(&frames->claimed, memory_order_acquire) - released;
 }
 
 /* Moves `base` up as far as frames are durable. Home worker. */

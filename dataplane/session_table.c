@@ -260,7 +260,7 @@ static int make_offer(
 	session->acknowledged_ns = now_ns;
 	session_frames_reset(&session->frames, offer->base);
 	atomic_store_explicit(&session->wanted, 0, memory_order_relaxed);
-	atomic_store_explicit(&session->unanswered, 0, memory_order_relaxed);
+	session->acknowledged_head = offer->base;
 	atomic_store_explicit(&session->heard_ns, now_ns, memory_order_relaxed);
 	atomic_store_explicit(&session->closing, 0, memory_order_relaxed);
 	atomic_store_explicit(&session->closed, false, memory_order_relaxed);
@@ -378,7 +378,7 @@ static bool silent(const struct session *session, uint64_t now_ns)
  * it lets go. */
 static bool finished(const struct session *session)
 {
-	return atomic_load_explicit(&session->frames.pending, memory_order_acquire) == 0 &&
+	return session_pending(&session->frames) == 0 &&
 	       atomic_load_explicit(&session->wanted, memory_order_acquire) == 0;
 }
 

@@ -63,14 +63,14 @@ struct session {
 	_Atomic uint8_t state; /* enum session_state; under the flag: rw, workers: ro */
 	_Atomic uint32_t
 	    wanted; /* enum session_want; workers, sinks: set; home: clears. Not 0: in home's ring */
-	_Atomic uint64_t heard_ns;   /* workers: rw. When a frame came last */
-	_Atomic uint64_t heard;      /* workers: rw. Its timestamp << 32 | our clock in us */
-	_Atomic uint64_t closing;    /* workers: rw. Sequence of CLOSE, plus 1; 0: not closing */
-	_Atomic bool closed;         /* home: rw, control: ro. CLOSED has been sent */
-	_Atomic uint32_t unanswered; /* workers: rw. Frames received since the last acknowledgement */
+	_Atomic uint64_t heard_ns; /* workers: rw. When a frame came last */
+	_Atomic uint64_t heard;    /* workers: rw. Its timestamp << 32 | our clock in us */
+	_Atomic uint64_t closing;  /* workers: rw. Sequence of CLOSE, plus 1; 0: not closing */
+	_Atomic bool closed;       /* home: rw, control: ro. CLOSED has been sent */
 
 	/* home worker */
 	uint32_t serial;
+	uint64_t acknowledged_head; /* frames.head at the last acknowledgement */
 	uint64_t acknowledged_ns;
 
 	uint64_t grace; /* control: RCU token */

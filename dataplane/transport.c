@@ -337,7 +337,6 @@ enum reason transport_accept(
 	w->counts->frames++;
 	w->counts->events += header->count;
 	w->counts->retransmitted += (header->flags & WIRE_FLAG_RETRANSMIT) != 0;
-	atomic_fetch_add_explicit(&session->unanswered, 1, memory_order_relaxed);
 	transport_want(w->transport, session, SESSION_WANT_RECEIVED);
 	return REASON_NONE;
 }

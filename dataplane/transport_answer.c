@@ -129,7 +129,7 @@ static void answer(
 	if (atomic_load_explicit(&session->state, memory_order_relaxed) > SESSION_LIVE)
 		return;
 	session->acknowledged_ns = now_ns;
-	atomic_store_explicit(&session->unanswered, 0, memory_order_relaxed);
+	session->acknowledged_head = atomic_load_explicit(&session->frames.head, memory_order_relaxed);
 	if (session->mac) {
 		mac = session_mac(w, session);
 		if (mac == NULL) { /* revoked */
@@ -158,7 +158,8 @@ static bool due(const struct session *session, uint32_t wanted, uint64_t now_ns)
 	uint64_t since = now_ns - session->acknowledged_ns;
 
 	if ((wanted & (SESSION_WANT_ANSWER | SESSION_WANT_CLOSED)) != 0 ||
-	    atomic_load_explicit(&session->unanswered, memory_order_relaxed) >= TRANSPORT_ACK_FRAMES)
+	    atomic_load_explicit(&session->frames.head, memory_order_relaxed) - session->acknowledged_head >=
+	        TRANSPORT_ACK_FRAMES)
 		return true;
 	return since >= ((wanted & (SESSION_WANT_DURABLE | SESSION_WANT_SLOW)) != 0 ? TRANSPORT_ACK_NS
 	                                                                            : TRANSPORT_RECEIVED_NS);
@@ -185,7 +186,7 @@ uint32_t transport_answer(struct transport_worker *w, uint64_t now_ns, bool acce
 		}
 		/* First out of the list, then not wanted: whoever wants it now puts it into the ring again. */
 		w->waiting[i] = w->waiting[--w->n_waiting];
-		wanted = atomic_exchange_explicit(&session->wanted, 0, memory_order_acq_rel);
+		wanted = atomic_exchange_explicit(&session->wanted, 0, memory_order_seq_cst);
 		answer(w, session, wanted, now_ns, accepting);
 		n++;
 	}

@@ -40,6 +40,10 @@ static inline const struct source_keys *sources_now(const struct transport *t)
 /* Asks the session's home worker for an answer. Any thread. */
 static inline void transport_want(struct transport *t, struct session *session, enum session_want what)
 {
+	/* What is wanted already will be answered with what the caller has done before: the home worker takes the
+	 * wish away first and looks then. */
+	if ((atomic_load_explicit(&session->wanted, memory_order_seq_cst) & what) != 0)
+		return;
 	if (atomic_fetch_or_explicit(&session->wanted, what, memory_order_acq_rel) == 0)
 		/* The ring holds all sessions, and each is in it once at most. */
 		(void)rte_ring_enqueue(t->workers[session->home].ring, session);

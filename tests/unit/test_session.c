@@ -68,7 +68,7 @@ static void two_workers_and_one_frame(void **state)
 	assert_false(session_complete(s, 1005 % WINDOW, 1, 0));
 	assert_int_equal(session_claim(s, 1005, 1000, 2), SESSION_REPEATED);
 	assert_true(session_complete(s, 1005 % WINDOW, 0, 0));
-	assert_int_equal(atomic_load(&s->pending), 1);
+	assert_int_equal(session_pending(s), 1);
 	session_release(s);
 	assert_int_equal(session_claim(s, 1005, 1000, 2), SESSION_REPEATED);
 	/* A worker that was held up for a whole window: the slot is another frame's by now. */
@@ -82,7 +82,7 @@ static void two_workers_and_one_frame(void **state)
 	assert_int_equal(session_claim(s, 1005, 1000, 2), SESSION_REPEATED);
 	complete_all(s, 1005 + WINDOW, 1, 0);
 	assert_int_equal(session_claim(s, 1005, 1000, 2), SESSION_REPEATED);
-	assert_int_equal(atomic_load(&s->pending), 0);
+	assert_int_equal(session_pending(s), 0);
 }
 
 static void a_forgotten_frame_is_new_again(void **state)
@@ -272,7 +272,7 @@ static void acknowledged_means_complete(void **state)
 	for (int i = 0; i < CLAIMERS + 2; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	assert_int_equal(wrong, 0);
-	assert_int_equal(atomic_load(&t->frames.pending), 0);
+	assert_int_equal(session_pending(&t->frames), 0);
 	for (uint64_t i = 0; i < FRAMES; i++)
 		assert_int_equal(t->attempts[i], i % 7 == 0 ? 2 : 1);
 	free(memory);
