@@ -3,6 +3,7 @@
 
 #include "build_frame.h"
 #include "frame.h"
+#include "reply.h"
 #include "testnet.h"
 
 #include <arpa/inet.h>
@@ -278,6 +279,73 @@ static void kernel_datagram(uint16_t port, size_t len)
 	assert_int_equal(recv(pollfd.fd, received, sizeof(received), 0), len);
 	(void)close(pollfd.fd);
 	(void)close(sender);
+}
+
+/* Sends back what it gets, until so many have come by one of the queues. */
+static void echo(struct ethdev *ethdev, uint32_t wanted)
+{
+	uint64_t deadline = testnet_now_ns() + DEADLINE_NS;
+	struct packet packet;
+
+	while (wanted > 0 && testnet_now_ns() < deadline) {
+		for (uint16_t q = 0; q < ethdev_queues(ethdev); q++) {
+			struct source *source = ethdev_source(ethdev, q);
+			struct reply_headers reply;
+			struct frame frame;
+			uint8_t answer[2048];
+
+			if (source_poll(source, &packet, 1) != 1)
+				continue;
+			if (frame_parse(&packet, &ports, &frame) == REASON_NONE &&
+			    reply_init(&reply, &packet, &frame)) {
+				memcpy(answer + reply.len, frame.payload, frame.len);
+				assert_int_equal(
+				    source_send(source, answer, reply_finish(&reply, answer, frame.len)), 0);
+				wanted--;
+			}
+			source_release(source, &packet, 1);
+		}
+	}
+	assert_int_equal(wanted, 0);
+}
+
+static void answers_reach_the_sender(void **state)
+{
+	struct sockaddr_in6 address6 = {.sin6_family = AF_INET6, .sin6_port = htons(UDP_PORT)};
+	struct sockaddr_in address4;
+	struct ethdev *ethdev;
+	char text[1200] = "answer me", got[sizeof(text)];
+
+	(void)state;
+	NEED_AF_XDP();
+	address4 = near_address(UDP_PORT);
+	assert_int_equal(inet_pton(AF_INET6, TESTNET_NEAR6, &address6.sin6_addr), 1);
+	ethdev = open_af_xdp(2);
+	for (int version = 4; version <= 6; version += 2) {
+		const struct sockaddr *to =
+		    version == 4 ? (struct sockaddr *)&address4 : (struct sockaddr *)&address6;
+		int fd = testnet_far_socket(&net, version == 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
+		struct pollfd answered = {.fd = fd, .events = POLLIN};
+
+		assert_int_equal(connect(fd, to, version == 4 ? sizeof(address4) : sizeof(address6)), 0);
+		for (size_t len = 10; len <= sizeof(text); len += 595) {
+			assert_int_equal(send(fd, text, len, 0), len);
+			echo(ethdev, 1);
+			assert_int_equal(poll(&answered, 1, 20000), 1);
+			assert_int_equal(recv(fd, got, sizeof(got), 0), len);
+			assert_memory_equal(got, text, len);
+		}
+		(void)close(fd);
+	}
+	/* More than fits a packet buffer is refused, and costs nothing. */
+	{
+		static const uint8_t large[8192];
+
+		for (int i = 0; i < 5000; i++)
+			assert_int_equal(
+			    source_send(ethdev_source(ethdev, 0), large, sizeof(large)), -EMSGSIZE);
+	}
+	ethdev_close(ethdev);
 }
 
 static void kernel_keeps_the_rest(void **state)
@@ -899,6 +967,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(ring_loopback),
 	    cmocka_unit_test(vdev_errors),
 	    cmocka_unit_test(two_queues_deliver_exactly),
+	    cmocka_unit_test(answers_reach_the_sender),
 	    cmocka_unit_test(kernel_keeps_the_rest),
 	    cmocka_unit_test(crafted_frames_arrive),
 	    cmocka_unit_test(largest_frames),
