@@ -112,6 +112,7 @@ struct config_dimension {
 	int line;
 };
 
+enum durability { DURABILITY_KAFKA, DURABILITY_JOURNAL };
 enum hugepages { HUGEPAGES_AUTO, HUGEPAGES_REQUIRED, HUGEPAGES_OFF };
 enum kafka_record { KAFKA_RECORD_EVENT, KAFKA_RECORD_BATCH };
 enum file_compression { FILE_COMPRESSION_ZSTD, FILE_COMPRESSION_NONE };
@@ -136,6 +137,12 @@ struct config {
 	size_t n_streams;
 	struct config_dimension *dimensions;
 	size_t n_dimensions;
+	enum durability durability; /* when an event is acknowledged */
+	struct {
+		bool given; /* the section is there */
+		char *directory;
+		uint32_t segment_mb, max_gb;
+	} journal;
 	struct {
 		bool enabled;
 		char *bootstrap;

@@ -284,6 +284,19 @@ static int check_properties(struct reader *reader, const struct config *config)
 	return rc;
 }
 
+static int check_journal(struct reader *reader, const struct config *config)
+{
+	if (config->durability != DURABILITY_JOURNAL)
+		return config->journal.given ? reader_fail_at(reader, &config->journal.directory, config,
+		                                   "journal: only with durability: journal")
+		                             : 0;
+	if (((uint64_t)config->journal.max_gb << 10) < 2 * (uint64_t)config->journal.segment_mb)
+		return reader_fail_at(reader, &config->journal.max_gb, config,
+		    "journal.max_gb: %u GB hold fewer than two segments of %u MB", config->journal.max_gb,
+		    config->journal.segment_mb);
+	return 0;
+}
+
 int config_check(struct reader *reader, const struct config *config)
 {
 	int rc = 0;
@@ -295,5 +308,7 @@ int config_check(struct reader *reader, const struct config *config)
 	if (rc == 0 && !config->kafka.enabled && !config->files.enabled)
 		rc = reader_fail_at(reader, &config->kafka.enabled, config,
 		    "sinks: at least one of kafka and files is needed");
+	if (rc == 0)
+		rc = check_journal(reader, config);
 	return rc < 0 ? rc : check_properties(reader, config);
 }

@@ -44,6 +44,9 @@ static const struct key_choice authentications[] = {{"off", false, NULL}, {"requ
 static const struct key_choice compressions[] = {
     {"zstd", FILE_COMPRESSION_ZSTD, NULL}, {"none", FILE_COMPRESSION_NONE, NULL}, END};
 
+static const struct key_choice durabilities[] = {
+    {"kafka", DURABILITY_KAFKA, NULL}, {"journal", DURABILITY_JOURNAL, NULL}, END};
+
 static const struct config_key dataplane_keys[] = {
     {.name = "lcores",
         .kind = KEY_CUSTOM,
@@ -507,6 +510,35 @@ static const struct config_section sinks_section = {.path = "sinks",
     .keys = sinks_keys,
     .help = "Where records are stored; at least one. With several, an event is durable when all have it."};
 
+static const struct config_key journal_keys[] = {
+    {.name = "directory",
+        .kind = KEY_STRING,
+        AT(config, journal.directory),
+        .preset = "/var/lib/penstock/journal",
+        .refuse = text_refuse_path,
+        .type_help = "path",
+        .help = "The journal's own directory, on a local disk. One daemon at a time."},
+    {.name = "segment_mb",
+        .kind = KEY_UNSIGNED,
+        AT(config, journal.segment_mb),
+        .preset = "128",
+        .min = 4,
+        .max = 4096,
+        .unit = " MB",
+        .help = "The size of a file of the journal; space is taken and given back in such pieces."},
+    {.name = "max_gb",
+        .kind = KEY_UNSIGNED,
+        AT(config, journal.max_gb),
+        .preset = "16",
+        .min = 1,
+        .max = 1u << 16,
+        .unit = " GB",
+        .help = "The most that the journal may take. When it is full, senders have to wait."},
+    END};
+static const struct config_section journal_section = {.path = "journal",
+    .keys = journal_keys,
+    .help = "Where accepted events wait on disk for the sinks, with `durability: journal`."};
+
 static const struct config_key transport_keys[] = {
     {.name = "authentication",
         .kind = KEY_CHOICE,
@@ -629,6 +661,21 @@ static const struct config_key root_keys[] = {
         .section = &sinks_section,
         .required = true,
         .help = "Where records are stored."},
+    {.name = "durability",
+        .kind = KEY_CHOICE,
+        AT(config, durability),
+        .choices = durabilities,
+        .preset = "kafka",
+        .help =
+            "When an event is durable: `kafka` when every sink has confirmed it, `journal` when it is on the "
+            "local disk, from where it goes to the sinks."},
+    {.name = "journal",
+        .kind = KEY_SECTION,
+        .offset = KEYS_NOWHERE,
+        .section = &journal_section,
+        .has = offsetof(struct config, journal.given),
+        .preset_help = "its defaults",
+        .help = "The journal on the local disk."},
     {.name = "transport",
         .kind = KEY_SECTION,
         .section = &transport_section,

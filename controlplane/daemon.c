@@ -2,6 +2,7 @@
 /* daemon_run(): the control thread's loop, and the drain at its end. Starting is in daemon_steps.c. */
 #include "daemon.h"
 
+#include "daemon_sinks.h"
 #include "log.h"
 
 #include <errno.h>
@@ -44,6 +45,10 @@ static void check_windows(struct daemon *d)
 	case WINDOW_READY:
 		window_store_summary(d->windows, line, sizeof(line));
 		log_line(LOG_INFO, "%s", line);
+		if (daemon_feeder_start(d, &d->failure) != 0) {
+			d->failed = true;
+			return;
+		}
 		d->restored = true;
 		engine_restored(d->engine);
 		return;
@@ -116,6 +121,7 @@ static void tick(struct daemon *d)
 			log_line(LOG_WARNING, "%s", err.text);
 	transport_tick(d->engine->transport, clock_mono_ns(d->clock));
 	check_sources(d);
+	daemon_journal_tick(d);
 	check_leaks(d);
 	update_readiness(d);
 }
@@ -180,6 +186,21 @@ static bool workers_running(const struct daemon *d)
 	return false;
 }
 
+/* What the journal holds goes to the sinks as far as the time reaches; the last quarter of it is for what is with
+ * them then. The rest stays in the journal. */
+static void deliver_journal(struct daemon *d, uint64_t deadline)
+{
+	uint64_t no_more = deadline - (uint64_t)d->config->control.drain_ms * 1000000 / 4;
+
+	if (d->feeder == NULL || !d->restored)
+		return;
+	while (!journal_feeder_idle(d->feeder) && clock_mono_ns(d->clock) < no_more)
+		(void)serve(d, 5);
+	journal_feeder_pause(d->feeder);
+	while (!journal_feeder_quiet(d->feeder) && clock_mono_ns(d->clock) < deadline)
+		(void)serve(d, 5);
+}
+
 /* Stop receiving, finish, flush. */
 static int drain(struct daemon *d, struct error *err)
 {
@@ -210,9 +231,8 @@ static int drain(struct daemon *d, struct error *err)
 		(void)serve(d, 5);
 	while (control_server_finish_changes(d->server))
 		(void)serve(d, 5);
-	for (uint32_t s = 0; s < d->n_sinks; s++)
-		if (sink_thread_stop(d->sinks[s], deadline) != 0)
-			ret = -ETIMEDOUT;
+	deliver_journal(d, deadline);
+	ret = daemon_sinks_stop(d, deadline, err);
 	for (uint32_t w = 0; w < d->n_launched; w++)
 		worker_leave(d->workers[w]);
 	rte_eal_mp_wait_lcore();

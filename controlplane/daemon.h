@@ -12,6 +12,7 @@
 #include "control_server.h"
 #include "dimension_store.h"
 #include "engine.h"
+#include "journal_feeder.h"
 #include "sink_thread.h"
 #include "source_store.h"
 #include "source_ethdev.h"
@@ -63,7 +64,10 @@ struct daemon {
 	struct error failure;
 	uint8_t secret[16]; /* that identities are hashed with; from the engine's step to the windows' */
 	bool secret_is_new;
-	struct sink_thread *sinks[ENGINE_MAX_SINKS];
+	struct journal *journal;                     /* NULL: durability is not journal */
+	struct journal_feeder *feeder;               /* likewise */
+	uint64_t damage_told;                        /* of the journal, in the log */
+	struct sink_thread *sinks[ENGINE_MAX_SINKS]; /* with a journal it comes first */
 	uint32_t n_sinks;
 	struct ethdev *ethdevs[CONFIG_MAX_SOURCES];
 	uint32_t n_ethdevs;

@@ -2,6 +2,7 @@
 /* daemon_start() and daemon_destroy(): one ordered table of steps, undone in reverse. */
 #include "daemon.h"
 
+#include "daemon_sinks.h"
 #include "eal.h"
 #include "identity_secret.h"
 #include "log.h"
@@ -125,7 +126,7 @@ static int start_engine(struct daemon *d, struct error *err)
 {
 	struct engine_options options = {
 	    .n_workers = (uint32_t)d->config->dataplane.n_lcores,
-	    .n_sinks = (uint32_t)d->config->kafka.enabled + (uint32_t)d->config->files.enabled,
+	    .n_sinks = daemon_engine_sinks(d->config),
 	    .batches_per_worker = BATCHES_PER_WORKER,
 	    .node = (int)rte_lcore_to_socket_id(d->config->dataplane.lcores[0].id),
 	    .restoring = true,
@@ -167,7 +168,8 @@ static void stop_engine(struct daemon *d)
 
 static int start_windows(struct daemon *d, struct error *err)
 {
-	int ret = window_store_open(d->config, d->engine, d->secret, d->secret_is_new, &d->windows, err);
+	int ret = window_store_open(
+	    d->config, d->engine, d->journal, d->secret, d->secret_is_new, &d->windows, err);
 
 	explicit_bzero(d->secret, sizeof(d->secret));
 	return ret;
@@ -185,44 +187,7 @@ static int start_restore(struct daemon *d, struct error *err)
 
 static void stop_restore(struct daemon *d)
 {
-	(void)d; /* ends with the windows */
-}
-
-/* ---- sinks ---- */
-
-static void stop_sinks(struct daemon *d)
-{
-	for (uint32_t s = 0; s < d->n_sinks; s++)
-		sink_thread_destroy(d->sinks[s]);
-	d->n_sinks = 0;
-}
-
-static int start_sinks(struct daemon *d, struct error *err)
-{
-	int (*const create[])(const struct config *, uint8_t, struct sink **, struct error *) = {
-	    sink_kafka_create, sink_file_create};
-	const bool enabled[] = {d->config->kafka.enabled, d->config->files.enabled};
-
-	for (size_t i = 0; i < sizeof(create) / sizeof(create[0]); i++) {
-		struct rte_ring *rings[ENGINE_MAX_WORKERS];
-		struct sink *sink;
-		int ret;
-
-		if (!enabled[i])
-			continue;
-		for (uint32_t w = 0; w < d->engine->n_workers; w++)
-			rings[w] = d->engine->rings[w][d->n_sinks];
-		ret = create[i](d->config, (uint8_t)d->n_sinks, &sink, err);
-		if (ret == 0)
-			ret = sink_thread_start(
-			    sink, rings, d->engine->n_workers, NULL, &d->sinks[d->n_sinks], err);
-		if (ret != 0) {
-			stop_sinks(d);
-			return ret;
-		}
-		d->n_sinks++;
-	}
-	return 0;
+	daemon_feeder_stop(d); /* restoring itself ends with the windows */
 }
 
 /* ---- dimensions ---- */
@@ -575,8 +540,7 @@ static void stop_launch(struct daemon *d)
 	rte_eal_mp_wait_lcore();
 	d->n_launched = 0;
 	/* The engine's rings are empty of owners from here on: sinks confirm or give up what they hold. */
-	for (uint32_t s = 0; s < d->n_sinks; s++)
-		(void)sink_thread_stop(d->sinks[s], clock_mono_ns(d->clock));
+	(void)daemon_sinks_stop(d, clock_mono_ns(d->clock), NULL);
 }
 
 static int start_launch(struct daemon *d, struct error *err)
@@ -604,8 +568,9 @@ static const struct step {
     {"lock", start_lock, stop_lock},
     {"eal", start_eal, stop_eal},
     {"engine", start_engine, stop_engine},
+    {"journal", daemon_journal_open, daemon_journal_close},
     {"windows", start_windows, stop_windows},
-    {"sinks", start_sinks, stop_sinks},
+    {"sinks", daemon_sinks_start, daemon_sinks_destroy},
     {"dimensions", start_store, stop_store},
     {"senders", start_source_store, stop_source_store},
     {"sources", start_sources, stop_sources},

@@ -11,7 +11,7 @@
 
 /* A set of objects in the status that share their labels. */
 struct group {
-	const char *list;  /* an array of the status; NULL: the status itself */
+	const char *list;  /* dotted path of an array of the status; NULL: the status itself */
 	const char *inner; /* a member of each element: an array of objects, or a map from name to number */
 	const char *map;   /* the label that takes the map's names; NULL: `inner` is no map */
 	struct {
@@ -40,6 +40,8 @@ static const struct group stages = {
     .list = "workers", .inner = "stages", .outer = {{"worker", "worker"}}, .of_inner = {{"stage", "stage"}}};
 static const struct group dimensions = {.list = "dimensions", .outer = {{"dimension", "name"}}};
 static const struct group sinks = {.list = "sinks", .outer = {{"sink", "type"}}};
+static const struct group journal_lanes = {
+    .list = "journal.lanes", .outer = {{"sink", "sink"}, {"stream", "stream"}, {"output", "output"}}};
 static const struct group alarms = {
     .list = "alarms", .outer = {{"alarm", "name"}, {"stream", "stream"}, {"dimension", "dimension"}}};
 
@@ -73,7 +75,8 @@ static const struct metric metrics[] = {
     GAUGE("penstock_packet_buffers_free", "Packet buffers that are free", root, "memory.mbufs_free"),
 
     COUNTER("penstock_events_received_total", "Events found in packets", streams, "received"),
-    COUNTER("penstock_events_durable_total", "Events that every sink has confirmed", streams, "durable"),
+    COUNTER("penstock_events_durable_total", "Events that every sink, or the journal, has confirmed", streams,
+        "durable"),
     COUNTER("penstock_events_dead_lettered_total", "Events that are durable as dead letters", streams,
         "dead_lettered"),
     COUNTER("penstock_events_duplicate_total", "Events dropped as duplicates", streams, "duplicate"),
@@ -143,6 +146,30 @@ static const struct metric metrics[] = {
     COUNTER("penstock_sink_records_total", "Records delivered by the sink", sinks, "records"),
     COUNTER("penstock_sink_bytes_total", "Bytes delivered by the sink", sinks, "bytes"),
     COUNTER("penstock_sink_retries_total", "Records sent again after an error", sinks, "retries"),
+
+    {"penstock_journal_ok", "gauge", "1 while the journal takes events", &root, "journal.state", "ok", 0},
+    GAUGE("penstock_journal_segments", "Files of the journal", root, "journal.segments"),
+    GAUGE("penstock_journal_bytes", "Bytes that the journal takes on disk", root, "journal.bytes"),
+    GAUGE("penstock_journal_max_bytes", "Bytes that the journal may take", root, "journal.max_bytes"),
+    GAUGE("penstock_journal_backlog_events", "Events from the oldest one that some sink lacks to the newest",
+        root, "journal.backlog_events"),
+    SECONDS("penstock_journal_backlog_age_seconds", "Since the oldest event that some sink lacks arrived",
+        root, "journal.backlog_age_ms"),
+    COUNTER("penstock_journal_events_total", "Events made durable in the journal", root,
+        "journal.events_written"),
+    COUNTER(
+        "penstock_journal_bytes_total", "Bytes made durable in the journal", root, "journal.bytes_written"),
+    COUNTER("penstock_journal_groups_total", "Writes to the journal, each synced", root, "journal.groups"),
+    COUNTER("penstock_journal_rewrites_total", "Writes that were done again after a failure", root,
+        "journal.rewrites"),
+    COUNTER("penstock_journal_lost_events_total", "Events lost to damage of the journal's files", root,
+        "journal.lost_events"),
+    GAUGE("penstock_journal_behind_events", "Events that the consumer has not come past yet", journal_lanes,
+        "behind_events"),
+    COUNTER("penstock_journal_delivered_records_total", "Records delivered from the journal", journal_lanes,
+        "delivered"),
+    COUNTER("penstock_journal_skipped_records_total",
+        "Records of a replay that were in Kafka already and not sent again", journal_lanes, "skipped"),
 
     GAUGE("penstock_alarm", "1 for every alarm that stands", alarms, NULL),
 };
@@ -287,7 +314,7 @@ static void each_sample(const struct metric *metric, const json_t *status, sampl
 		give_element(metric, status, fn, context);
 		return;
 	}
-	json_array_foreach(json_object_get(status, metric->group->list), i, element)
+	json_array_foreach((json_t *)find_path(status, metric->group->list), i, element)
 	    give_element(metric, element, fn, context);
 }
 

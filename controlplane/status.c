@@ -10,6 +10,7 @@
 #include <rte_mempool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *const state_names[] = {
@@ -45,7 +46,8 @@ void daemon_ledger(struct daemon *d, struct ledger_line lines[CONFIG_MAX_STREAMS
 	for (uint32_t w = 0; w < d->engine->n_workers; w++)
 		published_read(d->engine->published[w], &d->worker_ledgers[w], sizeof(d->worker_ledgers[w]));
 	for (uint16_t s = 0; s < d->engine->n_streams; s++) {
-		ledger_sum(d->worker_ledgers, d->engine->n_workers, d->sink_ledgers, d->n_sinks, s,
+		/* With a journal an event is settled there: what happens behind it is another matter. */
+		ledger_sum(d->worker_ledgers, d->engine->n_workers, d->sink_ledgers, d->engine->n_sinks, s,
 		    d->leak_ticks[s] == DAEMON_LEAK_TICKS, &lines[s]);
 	}
 }
@@ -255,6 +257,26 @@ static json_t *status_sinks(const struct daemon *d)
 	return array;
 }
 
+static json_t *status_journal(const struct daemon *d, json_t *alarms)
+{
+	json_t *object = json_object();
+	const char *state;
+
+	journal_describe(d->journal, object);
+	journal_feeder_describe(d->feeder, object);
+	state = json_string_value(json_object_get(object, "state"));
+	if (strcmp(state, "ok") != 0)
+		json_array_append_new(alarms, json_pack("{s:s, s:O}", "name", "journal_not_writable", "text",
+		                                  json_object_get(object, "last_error")));
+	if (json_array_size(json_object_get(object, "damage")) > 0)
+		json_array_append_new(alarms, json_pack("{s:s, s:O}", "name", "journal_damaged", "text",
+		                                  json_array_get(json_object_get(object, "damage"), 0)));
+	if (json_object_get(object, "feeder_error") != NULL)
+		json_array_append_new(alarms, json_pack("{s:s, s:O}", "name", "journal_not_readable", "text",
+		                                  json_object_get(object, "feeder_error")));
+	return object;
+}
+
 struct mbuf_counts {
 	uint64_t free, all;
 };
@@ -348,6 +370,8 @@ json_t *daemon_status(struct daemon *d)
 	json_object_set_new(status, "dimensions", status_dimensions(d, lines, alarms));
 	json_object_set_new(status, "sinks", status_sinks(d));
 	json_object_set_new(status, "identities", window_store_describe(d->windows, alarms));
+	if (d->journal != NULL)
+		json_object_set_new(status, "journal", status_journal(d, alarms));
 	json_object_set_new(status, "memory", status_memory());
 	json_object_set_new(status, "alarms", alarms);
 	return status;

@@ -3,6 +3,7 @@
 
 #include "identity_file.h"
 #include "identity_log.h"
+#include "journal_reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 struct window_store {
 	struct engine *engine;
 	struct identity_log *log; /* NULL: nothing is kept */
+	struct journal *journal;  /* NULL: there is none */
 	const char *off;          /* why */
 	bool fresh;               /* nothing ran here before */
 
@@ -25,6 +27,7 @@ struct window_store {
 	_Atomic int state; /* enum window_state; restoring thread: rw, control: ro */
 	/* restoring thread until it is done, then control */
 	struct identity_restored restored;
+	uint64_t from_journal; /* marks that the log did not have */
 	struct error error;
 	uint64_t took_ns;
 };
@@ -82,8 +85,8 @@ static int open_log(
 	return ret;
 }
 
-int window_store_open(const struct config *config, struct engine *engine, const uint8_t secret[16],
-    bool secret_is_new, struct window_store **out, struct error *err)
+int window_store_open(const struct config *config, struct engine *engine, struct journal *journal,
+    const uint8_t secret[16], bool secret_is_new, struct window_store **out, struct error *err)
 {
 	struct window_store *store = calloc(1, sizeof(*store));
 	int ret = 0;
@@ -92,6 +95,7 @@ int window_store_open(const struct config *config, struct engine *engine, const 
 	if (store == NULL)
 		return error_set(err, -ENOMEM, "no memory");
 	store->engine = engine;
+	store->journal = journal;
 	store->fresh = secret_is_new;
 	atomic_init(&store->state, WINDOW_RESTORING);
 	if (!any_window(engine))
@@ -108,6 +112,47 @@ int window_store_open(const struct config *config, struct engine *engine, const 
 	return 0;
 }
 
+struct marking {
+	struct window_store *store;
+	struct completion_listener listener;
+	int64_t wall_ms, mono_ms;
+};
+
+/* What the journal holds is durable, and may have been delivered a moment before a crash. */
+static void mark_event(void *context, const struct journal_record *record, const struct journal_event *event)
+{
+	struct marking *marking = context;
+	struct window_store *store = marking->store;
+	struct dedup *dedup = store->engine->streams[record->stream].dedup;
+	struct completed completed = {
+	    .key = {event->key[0], event->key[1]}, .stream = record->stream, .marked = true};
+	int64_t age_ms = marking->wall_ms - record->arrival_ms;
+	uint32_t evicted = 0;
+
+	if (dedup == NULL || !(event->flags & EVENT_MARKED))
+		return;
+	if (!dedup_restore(dedup, event->key, age_ms > 0 ? age_ms : 0, marking->mono_ms, &evicted))
+		return;
+	store->from_journal++;
+	store->restored.evicted += evicted;
+	marking->listener.complete(marking->listener.context, 0, &completed, 1);
+}
+
+/* Keys of another secret say nothing. */
+static int restore_journal(struct window_store *store)
+{
+	struct marking marking = {
+	    .store = store,
+	    .listener = identity_log_listener(store->log),
+	    .wall_ms = clock_wall_ms(store->engine->clock),
+	    .mono_ms = (int64_t)(clock_mono_ns(store->engine->clock) / 1000000),
+	};
+
+	if (store->journal == NULL || store->fresh)
+		return 0;
+	return journal_each_event(store->journal, store->journal->start, mark_event, &marking, &store->error);
+}
+
 static void *restore(void *context)
 {
 	struct window_store *store = context;
@@ -116,6 +161,8 @@ static void *restore(void *context)
 
 	if (ret == 0)
 		ret = identity_log_start(store->log, &store->error);
+	if (ret == 0)
+		ret = restore_journal(store);
 	store->took_ns = clock_mono_ns(store->engine->clock) - start_ns;
 	atomic_store_explicit(&store->state, ret == 0 ? WINDOW_READY : WINDOW_FAILED, memory_order_release);
 	return NULL;
@@ -159,6 +206,9 @@ void window_store_summary(struct window_store *store, char *line, size_t size)
 	n = snprintf(line, size,
 	    "dedup windows restored: %" PRIu64 " identities from %u segments, %" PRIu64 " expired, in %.3f s",
 	    r->marks, r->segments, r->expired, (double)store->took_ns / 1e9);
+	if (n > 0 && (size_t)n < size && store->from_journal > 0)
+		n += snprintf(
+		    line + n, size - (size_t)n, "; %" PRIu64 " more from the journal", store->from_journal);
 	if (n > 0 && (size_t)n < size && r->damaged > 0)
 		n += snprintf(line + n, size - (size_t)n, "; %" PRIu64 " bytes were damaged", r->damaged);
 	if (n > 0 && (size_t)n < size && r->refused > 0)
@@ -217,6 +267,7 @@ json_t *window_store_describe(struct window_store *store, json_t *alarms)
 	describe_log(store, object, alarms);
 	if (state != WINDOW_READY)
 		return object;
+	json_object_set_new(object, "from_journal", json_integer((json_int_t)store->from_journal));
 	json_object_set_new(object, "expired", json_integer((json_int_t)r->expired));
 	json_object_set_new(object, "damaged_bytes", json_integer((json_int_t)r->damaged));
 	json_object_set_new(object, "refused_files", json_integer(r->refused));

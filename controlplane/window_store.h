@@ -12,6 +12,7 @@
 #define PENSTOCK_WINDOW_STORE_H
 
 #include "engine.h"
+#include "journal.h"
 
 #include <jansson.h>
 
@@ -20,9 +21,10 @@ struct window_store;
 enum window_state { WINDOW_RESTORING, WINDOW_READY, WINDOW_FAILED };
 
 /* Opens the log in the state directory and listens to the engine's completions: no sink may run yet. `secret` is the
- * one that the engine hashes with. */
-int window_store_open(const struct config *config, struct engine *engine, const uint8_t secret[16],
-    bool secret_is_new, struct window_store **out, struct error *err);
+ * one that the engine hashes with. With a journal (NULL: none), its events that are not delivered yet are marked too: a crash can
+ * leave them out of the log. */
+int window_store_open(const struct config *config, struct engine *engine, struct journal *journal,
+    const uint8_t secret[16], bool secret_is_new, struct window_store **out, struct error *err);
 
 /* Starts to restore. The engine accepts nothing until engine_restored(). */
 int window_store_start(struct window_store *store, struct error *err);

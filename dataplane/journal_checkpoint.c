@@ -42,7 +42,7 @@ static int check(const struct journal_checkpoint *slot)
 		return -EBADMSG;
 	if (slot->version != JOURNAL_VERSION)
 		return -EPROTONOSUPPORT;
-	if (slot->checksum != sum(slot) || slot->n_marks > JOURNAL_MARKS)
+	if (slot->checksum != sum(slot) || slot->n_marks > JOURNAL_MARKS || slot->slot > 1)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < slot->n_marks; i++) {
 		if (!terminated(&slot->marks[i]))
@@ -54,7 +54,7 @@ static int check(const struct journal_checkpoint *slot)
 int journal_checkpoint_read(const struct journal_io *io, struct journal_checkpoint *out, struct error *err)
 {
 	struct journal_checkpoint *slot = malloc(sizeof(*slot));
-	int fd, verdict[2], found = -1, rc;
+	int fd, verdict[JOURNAL_CHECKPOINT_SLOTS], found = -1, rc;
 
 	if (slot == NULL)
 		return error_set(err, -ENOMEM, JOURNAL_CHECKPOINT_NAME ": no memory");
@@ -63,7 +63,7 @@ int journal_checkpoint_read(const struct journal_io *io, struct journal_checkpoi
 		rc = error_set(err, fd, JOURNAL_CHECKPOINT_NAME ": %s", strerror(-fd));
 		goto out;
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (int)JOURNAL_CHECKPOINT_SLOTS; i++) {
 		struct iovec iov = {slot, sizeof(*slot)};
 
 		rc = journal_read_all(io, fd, &iov, 1, (uint64_t)i * JOURNAL_CHECKPOINT_SLOT);
@@ -96,8 +96,8 @@ out:
 	return rc;
 }
 
-int journal_checkpoint_write(
-    const struct journal_io *io, int fd, struct journal_checkpoint *checkpoint, struct error *err)
+static int write_slot(const struct journal_io *io, int fd, struct journal_checkpoint *checkpoint,
+    uint64_t slot, bool sync, struct error *err)
 {
 	struct iovec iov = {checkpoint, sizeof(*checkpoint)};
 	int rc;
@@ -106,14 +106,29 @@ int journal_checkpoint_write(
 	checkpoint->version = JOURNAL_VERSION;
 	checkpoint->generation++;
 	checkpoint->checksum = sum(checkpoint);
-	rc = journal_write_all(
-	    io, fd, &iov, 1, (checkpoint->generation % 2) * (uint64_t)JOURNAL_CHECKPOINT_SLOT);
-	if (rc == 0)
+	rc = journal_write_all(io, fd, &iov, 1, slot * JOURNAL_CHECKPOINT_SLOT);
+	if (rc == 0 && sync)
 		rc = io->fdatasync(io->context, fd);
-	if (rc == 0)
-		return 0;
-	checkpoint->generation--;
-	return error_set(err, rc, JOURNAL_CHECKPOINT_NAME ": %s", strerror(-rc));
+	return rc == 0 ? 0 : error_set(err, rc, JOURNAL_CHECKPOINT_NAME ": %s", strerror(-rc));
+}
+
+int journal_checkpoint_note(
+    const struct journal_io *io, int fd, struct journal_checkpoint *checkpoint, struct error *err)
+{
+	return write_slot(io, fd, checkpoint, 2, false, err);
+}
+
+int journal_checkpoint_write(
+    const struct journal_io *io, int fd, struct journal_checkpoint *checkpoint, struct error *err)
+{
+	uint64_t newest = checkpoint->slot;
+	int rc;
+
+	checkpoint->slot = 1 - newest;
+	rc = write_slot(io, fd, checkpoint, checkpoint->slot, true, err);
+	if (rc != 0)
+		checkpoint->slot = newest;
+	return rc;
 }
 
 int journal_checkpoint_create(
@@ -124,7 +139,7 @@ int journal_checkpoint_create(
 	*fd = io->open(io->context, JOURNAL_CHECKPOINT_NAME, true, true);
 	if (*fd < 0)
 		return error_set(err, *fd, JOURNAL_CHECKPOINT_NAME ": %s", strerror(-*fd));
-	rc = io->allocate(io->context, *fd, 2 * JOURNAL_CHECKPOINT_SLOT);
+	rc = io->allocate(io->context, *fd, JOURNAL_CHECKPOINT_SLOTS * JOURNAL_CHECKPOINT_SLOT);
 	if (rc == 0)
 		rc = journal_checkpoint_write(io, *fd, checkpoint, err);
 	else

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#define CHECKPOINT_NS 200000000ull
+#define CHECKPOINT_NS 200000000ull /* synced */
+#define NOTE_NS 10000000ull        /* for the case that only the process dies */
 #define CHECKPOINT_RETRY_NS 1000000000ull
 #define FEW_LANES 16u /* have all the batches that they may have */
 #define IDLE_NS 1000000
@@ -32,7 +33,8 @@ struct journal_feeder {
 	struct rte_ring *home; /* batches that the sinks have released */
 	struct batch_pool *pool;
 	uint32_t n_batches;
-	uint64_t checkpoint_ns; /* not before */
+	uint64_t checkpoint_ns, note_ns; /* not before */
+	bool unsynced;                   /* a note was written since the last checkpoint */
 	pthread_t thread;
 	bool running;         /* control */
 	_Atomic bool paused;  /* control: rw, feeder: ro */
@@ -259,15 +261,13 @@ static void publish(struct journal_feeder *feeder)
 	atomic_store_explicit(&feeder->out, out, memory_order_release);
 }
 
-/* Says on disk how far everybody is, then frees what nobody needs. */
-static int checkpoint(struct journal_feeder *feeder, struct error *err)
+/* Brings the marks up to date. Returns whether anything changed. */
+static bool update_marks(struct journal_feeder *feeder)
 {
 	struct journal *journal = feeder->journal;
 	struct journal_checkpoint *to = journal->checkpoint;
 	struct journal_position end = journal_end(journal);
-	uint64_t first = UINT64_MAX;
 	bool changed = to->n_marks != feeder->n_lanes || to->synced.sequence != end.sequence;
-	int rc;
 
 	for (uint32_t l = 0; l < feeder->n_lanes; l++) {
 		const struct lane *lane = &feeder->lanes[l];
@@ -278,21 +278,35 @@ static int checkpoint(struct journal_feeder *feeder, struct error *err)
 		memcpy(mark.sink, lane->sink, strnlen(lane->sink, sizeof(mark.sink) - 1));
 		changed = changed || memcmp(&to->marks[l], &mark, sizeof(mark)) != 0;
 		to->marks[l] = mark;
-		if (lane->consumed.segment < first)
-			first = lane->consumed.segment;
 	}
-	if (!changed)
-		return 0;
 	to->n_marks = feeder->n_lanes;
-	to->first_segment = first;
 	/* Of a journal that has no record yet there is nothing to say. */
 	if (end.sequence > 0)
 		to->synced = end;
-	rc = journal_checkpoint_write(&journal->options.io, journal->checkpoint_fd, to, err);
-	if (rc != 0) {
-		to->n_marks = 0; /* differs from any: it is tried again */
-		return rc;
+	return changed;
+}
+
+/* Says on disk how far everybody is, then frees what nobody needs. */
+static int checkpoint(struct journal_feeder *feeder, struct error *err)
+{
+	struct journal *journal = feeder->journal;
+	struct journal_checkpoint *to = journal->checkpoint;
+	uint64_t first = UINT64_MAX;
+	bool changed = update_marks(feeder);
+	int rc;
+
+	if (!changed && !feeder->unsynced)
+		return 0;
+	for (uint32_t l = 0; l < feeder->n_lanes; l++) {
+		if (feeder->lanes[l].consumed.segment < first)
+			first = feeder->lanes[l].consumed.segment;
 	}
+	to->first_segment = first;
+	feeder->unsynced = true;
+	rc = journal_checkpoint_write(&journal->options.io, journal->checkpoint_fd, to, err);
+	if (rc != 0)
+		return rc;
+	feeder->unsynced = false;
 	journal_reader_forget(feeder->tools.reader, first);
 	rc = journal_free_before(journal, first);
 	return rc == 0 ? 0
@@ -301,15 +315,22 @@ static int checkpoint(struct journal_feeder *feeder, struct error *err)
 
 static void checkpoint_if_due(struct journal_feeder *feeder)
 {
+	struct journal *journal = feeder->journal;
 	uint64_t now_ns = clock_mono_ns(&system_clock);
 	struct error err = {{0}};
 
-	if (now_ns < feeder->checkpoint_ns)
-		return;
-	feeder->checkpoint_ns = now_ns + CHECKPOINT_NS;
-	if (checkpoint(feeder, &err) != 0)
-		feeder->checkpoint_ns = now_ns + CHECKPOINT_RETRY_NS;
-	failed(feeder, &err); /* or not: then there is no error any more */
+	if (now_ns >= feeder->checkpoint_ns) {
+		feeder->checkpoint_ns = now_ns + CHECKPOINT_NS;
+		if (checkpoint(feeder, &err) != 0)
+			feeder->checkpoint_ns = now_ns + CHECKPOINT_RETRY_NS;
+		failed(feeder, &err); /* or not: then there is no error any more */
+	} else if (now_ns >= feeder->note_ns && update_marks(feeder)) {
+		feeder->unsynced = true;
+		if (journal_checkpoint_note(
+		        &journal->options.io, journal->checkpoint_fd, journal->checkpoint, &err) != 0)
+			failed(feeder, &err);
+		feeder->note_ns = now_ns + NOTE_NS;
+	}
 }
 
 static void *run(void *argument)

@@ -211,6 +211,34 @@ static void print_sinks(const json_t *sinks, FILE *out)
 	table_print(&table, out);
 }
 
+static void print_journal(const json_t *journal, FILE *out)
+{
+	struct print_table table;
+	json_t *lane;
+	size_t i;
+
+	if (journal == NULL)
+		return;
+	(void)fprintf(out,
+	    "\njournal: %s, %" JSON_INTEGER_FORMAT " segments, %" JSON_INTEGER_FORMAT
+	    " of %" JSON_INTEGER_FORMAT " MB, backlog %" JSON_INTEGER_FORMAT " events (%.1f s)\n",
+	    member_text(journal, "state"), member_integer(journal, "segments"),
+	    member_integer(journal, "bytes") >> 20, member_integer(journal, "max_bytes") >> 20,
+	    member_integer(journal, "backlog_events"),
+	    (double)member_integer(journal, "backlog_age_ms") / 1e3);
+	table_init(&table, "TO|STREAM|OUTPUT|>BEHIND|>DELIVERED|>SKIPPED");
+	json_array_foreach(json_object_get(journal, "lanes"), i, lane)
+	{
+		table_text(&table, member_text(lane, "sink"));
+		table_text(&table, member_text(lane, "stream"));
+		table_text(&table, member_text(lane, "output"));
+		table_count(&table, member_integer(lane, "behind_events"));
+		table_count(&table, member_integer(lane, "delivered"));
+		table_count(&table, member_integer(lane, "skipped"));
+	}
+	table_print(&table, out);
+}
+
 void status_print_alarms(const json_t *status, FILE *out)
 {
 	json_t *alarm;
@@ -274,6 +302,7 @@ void status_print(const json_t *status, FILE *out)
 	status_print_dimensions(dimensions, out);
 	section(sinks, out);
 	print_sinks(sinks, out);
+	print_journal(json_object_get(status, "journal"), out);
 	(void)fputc('\n', out);
 	status_print_alarms(status, out);
 	status_print_ledger(status, out);

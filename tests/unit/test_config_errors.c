@@ -46,7 +46,7 @@ static const struct bad bad_files[] = {
     {STREAM("") "---\n" STREAM(""), "6:1: a second document: the configuration is one document"},
     {"nodes: a\n", "1:1: unknown key \"nodes\", did you mean \"node\"?"},
     {"xyzzy: a\n", "1:1: unknown key \"xyzzy\", expected one of: node, dataplane, sources, streams, "
-                   "dimensions, sinks, transport, control"},
+                   "dimensions, sinks, durability, journal, transport, control"},
     {"node: a\nnode: b\n", "2:1: duplicate key \"node\", first on line 1"},
     {"[a]: b\n", "1:1: a key must be a string"},
     {"<<: {node: a}\n", "1:1: merge keys (<<) are not supported: write the keys out, or use an alias"},
@@ -220,6 +220,14 @@ static const struct bad bad_files[] = {
 
     {TOP(""), "1:1: \"sinks\" is missing"},
     {TOP("sinks: {}\n"), "5:8: sinks: at least one of kafka and files is needed"},
+    {TOP("sinks: {files: {directory: x}}\ndurability: disk\n"),
+        "6:13: durability: unknown value \"disk\", expected kafka, journal"},
+    {TOP("sinks: {files: {directory: x}}\njournal: {directory: y}\n"),
+        "6:22: journal: only with durability: journal"},
+    {TOP("sinks: {files: {directory: x}}\ndurability: journal\njournal: {segment_mb: 1024, max_gb: 1}\n"),
+        "7:37: journal.max_gb: 1 GB hold fewer than two segments of 1024 MB"},
+    {TOP("sinks: {files: {directory: x}}\ndurability: journal\njournal: {segment_mb: 2}\n"),
+        "7:23: segment_mb: must be at least 4 MB"},
     {TOP("sinks: {s3: {}}\n"), "5:9: unknown key \"s3\", expected one of: kafka, files"},
     {TOP("sinks: {files: {}}\n"), "5:16: \"directory\" is missing"},
     {TOP("sinks: {files: {directory: x, rotate_mb: 0}}\n"), "5:42: rotate_mb: must be at least 1 MB"},

@@ -418,7 +418,7 @@ static void full_means_wait(void **state)
 
 	(void)state;
 	setup(&f);
-	f.disk.space = 2 * JOURNAL_SEGMENT_MIN + 2 * JOURNAL_CHECKPOINT_SLOT;
+	f.disk.space = 2 * JOURNAL_SEGMENT_MIN + JOURNAL_CHECKPOINT_SLOTS * JOURNAL_CHECKPOINT_SLOT;
 	assert_int_equal(open_journal(&f), 0);
 	while (rc == 1)
 		rc = append(&f, 1900000);
