@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "batch.h"
 #include "hugemem.h"
-#include "ring.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <rte_common.h>
 #include <stdlib.h>
@@ -12,28 +10,37 @@
 /* The bytes follow their batch, so that the starts of several open batches do not fall into one cache set. */
 #define BATCH_STRIDE (RTE_ALIGN_CEIL(sizeof(struct batch), (size_t)RTE_CACHE_LINE_SIZE) + BATCH_BYTES)
 
+#define MAX_BATCHES (1u << 30)
+
 _Static_assert(BATCH_EVENTS <= UINT16_MAX + 1, "record.event indexes every event");
 _Static_assert(sizeof(struct record) == 20 && sizeof(struct batch_event) == 64, "no surprising padding");
 
 struct batch_pool {
 	struct hugemem memory;
-	struct rte_ring *home; /* worker: dequeues, sink threads and worker: enqueue */
+	struct batch_home home;
 	uint32_t count;
-	_Atomic uint32_t n_idle;           /* worker: rw, others: ro */
+	struct batch
+	    *idle; /* worker: taken from home, the one used last first: its lines may still be cached */
 	uint32_t held[CONFIG_MAX_STREAMS]; /* worker: batches out, by stream */
-	struct batch *
-	    idle[]; /* worker: taken from the ring, the one used last on top: its lines may still be cached */
 };
+
+static void come_home(struct batch *batch)
+{
+	struct batch_home *home = batch->home;
+	struct batch *last = atomic_load_explicit(&home->last, memory_order_relaxed);
+
+	/* Counted before the owner can take it, so that it never subtracts what has not been added. */
+	atomic_fetch_add_explicit(&home->n, 1, memory_order_relaxed);
+	do {
+		batch->next = last;
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &home->last, &last, batch, memory_order_release, memory_order_relaxed));
+}
 
 void batch_release(struct batch *batch)
 {
-	int rc;
-
-	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1)
-		return;
-	rc = rte_ring_enqueue(batch->home, batch);
-	assert(rc == 0); /* the ring holds all batches of the pool: only a double release can fill it */
-	(void)rc;
+	if (atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) == 1)
+		come_home(batch);
 }
 
 int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages mode, struct batch_pool **out,
@@ -43,18 +50,12 @@ int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages 
 	int rc;
 
 	*out = NULL;
-	if (count == 0 || count >= RTE_RING_SZ_MASK / 2)
+	if (count == 0 || count > MAX_BATCHES)
 		return error_set(err, -EINVAL, "a pool of %u batches", count);
-	pool = calloc(1, sizeof(*pool) + count * sizeof(pool->idle[0]));
+	pool = calloc(1, sizeof(*pool));
 	if (pool == NULL)
 		return error_set(err, -ENOMEM, "no memory for a pool of batches");
 	pool->count = count;
-	/* RTS: a sink thread that is preempted in the middle of an enqueue must not make the others wait. */
-	pool->home = ring_create(count, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
-	if (pool->home == NULL) {
-		rc = error_set(err, -ENOMEM, "no memory for a ring of %u batches", count);
-		goto err;
-	}
 	rc = hugemem_alloc(count * BATCH_STRIDE, node, mode, &pool->memory, err);
 	if (rc != 0) {
 		error_prefix(err, rc, "%u batches for worker %u", count, worker);
@@ -64,7 +65,7 @@ int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages 
 		struct batch *batch = (struct batch *)((char *)pool->memory.address + i * BATCH_STRIDE);
 
 		batch->worker = worker;
-		batch->home = pool->home;
+		batch->home = &pool->home;
 		batch->share = BATCH_NO_SHARE;
 		batch->bytes = (char *)batch + BATCH_STRIDE - BATCH_BYTES;
 		batch_put(pool, batch);
@@ -82,24 +83,23 @@ void batch_pool_destroy(struct batch_pool *pool)
 	if (pool == NULL)
 		return;
 	hugemem_free(&pool->memory);
-	free(pool->home);
 	free(pool);
 }
 
-/* Takes in what has come home. Returns how many batches are idle. */
-static uint32_t take_in(struct batch_pool *pool)
+static void take_in(struct batch_pool *pool)
 {
-	uint32_t before = atomic_load_explicit(&pool->n_idle, memory_order_relaxed);
-	uint32_t n = before + rte_ring_dequeue_burst(
-	                          pool->home, (void **)&pool->idle[before], pool->count - before, NULL);
+	struct batch *batch = batch_home_take(&pool->home), *const first = batch;
 
-	for (uint32_t i = before; i < n; i++) {
-		if (pool->idle[i]->share != BATCH_NO_SHARE)
-			pool->held[pool->idle[i]->share]--;
-		pool->idle[i]->share = BATCH_NO_SHARE;
+	for (; batch != NULL; batch = batch->next) {
+		if (batch->share != BATCH_NO_SHARE)
+			pool->held[batch->share]--;
+		batch->share = BATCH_NO_SHARE;
+		if (batch->next == NULL) {
+			batch->next = pool->idle;
+			pool->idle = first;
+			return;
+		}
 	}
-	atomic_store_explicit(&pool->n_idle, n, memory_order_relaxed);
-	return n;
 }
 
 /* How many batches the other streams still have to get to have their share. */
@@ -115,11 +115,12 @@ static uint32_t kept_for_others(
 
 struct batch *batch_get_for(struct batch_pool *pool, uint16_t stream, uint32_t n_streams)
 {
-	uint32_t share = pool->count / (2 * n_streams), idle = take_in(pool);
+	uint32_t share = pool->count / (2 * n_streams);
 	struct batch *batch;
 
+	take_in(pool);
 	if (pool->held[stream] > 0 && pool->held[stream] >= share &&
-	    idle <= kept_for_others(pool, stream, n_streams, share))
+	    batch_pool_free(pool) <= kept_for_others(pool, stream, n_streams, share))
 		return NULL;
 	batch = batch_get(pool);
 	if (batch == NULL)
@@ -132,14 +133,13 @@ struct batch *batch_get_for(struct batch_pool *pool, uint16_t stream, uint32_t n
 struct batch *batch_get(struct batch_pool *pool)
 {
 	struct batch *batch;
-	uint32_t n = take_in(pool);
 
-	if (n == 0)
+	take_in(pool);
+	batch = pool->idle;
+	if (batch == NULL)
 		return NULL;
-	batch = pool->idle[--n];
-	atomic_store_explicit(&pool->n_idle, n, memory_order_relaxed);
-	/* Behind the releases of all sinks. The ring orders this too, but in a way that TSan cannot follow. */
-	(void)atomic_load_explicit(&batch->refs, memory_order_acquire);
+	pool->idle = batch->next;
+	atomic_fetch_sub_explicit(&pool->home.n, 1, memory_order_relaxed);
 	batch->stream = 0;
 	batch->n_events = 0;
 	batch->n_records = 0;
@@ -154,15 +154,13 @@ struct batch *batch_get(struct batch_pool *pool)
 
 void batch_put(struct batch_pool *pool, struct batch *batch)
 {
-	int rc = rte_ring_enqueue(pool->home, batch);
-
-	assert(rc == 0);
-	(void)rc;
+	(void)pool;
+	come_home(batch);
 }
 
 uint32_t batch_pool_free(const struct batch_pool *pool)
 {
-	return atomic_load_explicit(&pool->n_idle, memory_order_relaxed) + rte_ring_count(pool->home);
+	return atomic_load_explicit(&pool->home.n, memory_order_relaxed);
 }
 
 uint32_t batch_pool_size(const struct batch_pool *pool)

@@ -29,7 +29,6 @@
 #define BATCH_NO_SHARE UINT16_MAX
 
 struct completion;
-struct rte_ring;
 
 enum record_kind { RECORD_RAW, RECORD_ENRICHED, RECORD_DEAD_LETTER, RECORD_KINDS };
 
@@ -64,7 +63,8 @@ struct batch {
 	int64_t arrival_ms;            /* wall clock of the first event's burst */
 	uint64_t opened_ns;            /* monotonic, for the linger */
 	_Atomic uint32_t refs;         /* sinks that may still touch it */
-	struct rte_ring *home;         /* where the last release puts it */
+	struct batch_home *home;       /* where the last release puts it */
+	struct batch *next;            /* while it is there */
 	char *bytes;                   /* BATCH_BYTES */
 	struct completion *completion; /* who hears of complete events (completion.h); NULL: nobody */
 	struct record records[BATCH_RECORDS];
@@ -87,10 +87,24 @@ static inline bool batch_confirm(struct batch *batch, uint32_t record, struct si
 	return true;
 }
 
+/* Where batches come back to. Whoever releases one pushes it, the owner takes all at once: so nobody waits for anybody, and no
+ * pointer is ever compared that could have come round meanwhile (ABA). Zero is empty. */
+struct batch_home {
+	_Atomic(struct batch *)
+	    last;           /* came back last; the others follow by `next`. Everyone: push, owner: takes */
+	_Atomic uint32_t n; /* of the batches here and with the owner. Everyone: adds, owner: subtracts */
+};
+
+/* The owner: all that has come back, the last one first, linked by `next`; NULL: nothing has. */
+static inline struct batch *batch_home_take(struct batch_home *home)
+{
+	return atomic_exchange_explicit(&home->last, NULL, memory_order_acquire);
+}
+
 /* The calling sink is done with the batch. Any sink thread. */
 void batch_release(struct batch *batch);
 
-/* `count` batches for one worker, with their home ring. Memory from hugemem. */
+/* `count` batches for one worker, and their home. Memory from hugemem. */
 struct batch_pool;
 int batch_pool_create(uint16_t worker, uint32_t count, int node, enum hugepages mode, struct batch_pool **out,
     struct error *err);

@@ -30,7 +30,7 @@ struct journal_feeder {
 	uint32_t n_lanes, next_lane;
 	struct rte_ring **rings; /* of each lane, sink after sink */
 	uint32_t first_ring[FEEDER_SINKS + 1];
-	struct rte_ring *home; /* batches that the sinks have released */
+	struct batch_home home; /* of batches that the sinks have released */
 	struct batch_pool *pool;
 	uint32_t n_batches;
 	uint64_t checkpoint_ns, note_ns; /* not before */
@@ -122,15 +122,14 @@ static int make_batches(struct journal_feeder *feeder, struct error *err)
 	rc = batch_pool_create(0, feeder->n_batches, -1, HUGEPAGES_OFF, &feeder->pool, err);
 	if (rc != 0)
 		return rc;
-	feeder->home = ring_create(feeder->n_batches, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 	feeder->tools.idle = calloc(feeder->n_batches, sizeof(struct batch *));
 	feeder->tools.owner = calloc(feeder->n_batches, sizeof(struct lane *));
-	if (feeder->home == NULL || feeder->tools.idle == NULL || feeder->tools.owner == NULL)
+	if (feeder->tools.idle == NULL || feeder->tools.owner == NULL)
 		return error_set(err, -ENOMEM, "no memory for the journal's feeder");
 	for (uint32_t i = 0; i < feeder->n_batches; i++) {
 		struct batch *batch = batch_get(feeder->pool);
 
-		batch->home = feeder->home; /* with its contents: the pool would empty it */
+		batch->home = &feeder->home; /* with its contents: the pool would empty it */
 		batch->opened_ns = i;
 		feeder->tools.idle[feeder->tools.n_idle++] = batch;
 	}
@@ -208,16 +207,14 @@ static void failed(struct journal_feeder *feeder, const struct error *err)
 
 static bool take_back(struct journal_feeder *feeder)
 {
-	void *pointer;
-	bool any = false;
+	struct batch *batch = batch_home_take(&feeder->home);
+	bool any = batch != NULL;
 
-	while (rte_ring_dequeue(feeder->home, &pointer) == 0) {
-		struct batch *batch = pointer;
+	while (batch != NULL) {
+		struct batch *next = batch->next;
 
-		/* The ring orders this behind the sink's last touch, but in a way that TSan cannot follow. */
-		(void)atomic_load_explicit(&batch->refs, memory_order_acquire);
 		lane_return(feeder->tools.owner[batch->opened_ns], &feeder->tools, batch);
-		any = true;
+		batch = next;
 	}
 	return any;
 }
@@ -408,7 +405,6 @@ void journal_feeder_destroy(struct journal_feeder *feeder)
 	free(feeder->tools.events);
 	free(feeder->tools.idle);
 	free(feeder->tools.owner);
-	free(feeder->home);
 	free(feeder->lanes);
 	free(feeder->rings);
 	free(feeder->status);
