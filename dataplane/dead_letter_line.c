@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dead_letter_line.h"
 
+#include "event.h"
 #include "json_text.h"
 #include "timestamp.h"
 
@@ -80,6 +81,7 @@ size_t dead_letter_line(
 	const struct reason_info *info = reason_info((enum reason)event->reason);
 	const char *raw = batch->bytes + event->raw;
 	char *at = out;
+	unsigned int replays;
 
 	at = literal(at, "{\"stage\":\"");
 	at = literal(at, info->stage);
@@ -93,7 +95,12 @@ size_t dead_letter_line(
 	if (!timestamp_write(batch->arrival_ms, at))
 		timestamp_write(0, at);
 	at += TIMESTAMP_TEXT_BYTES;
-	at = literal(at, "\",\"replays\":0,");
+	at = literal(at, "\",\"replays\":");
+	replays = event->flags >> EVENT_REPLAYS_SHIFT;
+	if (replays >= 10)
+		*at++ = (char)('0' + replays / 10);
+	*at++ = (char)('0' + replays % 10);
+	at = literal(at, ",");
 	if (json_utf8_valid(raw, event->raw_len)) {
 		at = literal(at, "\"value\":\"");
 		at = escaped(at, raw, event->raw_len);

@@ -10,6 +10,7 @@
 #define PENSTOCK_EVENT_H
 
 #include "reason.h"
+#include "replay_mark.h"
 #include "schema.h"
 
 #include <stdbool.h>
@@ -54,7 +55,13 @@ enum event_flag {
 	EVENT_DUPLICATE = 1, /* seen before, and the stream flags duplicates */
 	EVENT_MARKED = 4,    /* owns the mark of its identity in the dedup window */
 	EVENT_PARSED = 2,    /* well-formed: its values are there, whatever happens to it later */
+	EVENT_OWN_MARK =
+	    8, /* a replay of a dead letter that left a mark in the dedup window: not its duplicate */
 };
+
+/* The other bits of the flags: how often the event has been replayed (replay_mark.h). */
+#define EVENT_REPLAYS_SHIFT 4
+_Static_assert(REPLAY_MAX << EVENT_REPLAYS_SHIFT <= UINT8_MAX, "the flags are one byte");
 
 struct event {
 	const char *data; /* the event's bytes, without the white space around them */

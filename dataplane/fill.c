@@ -80,7 +80,10 @@ static bool add_event(struct pipeline *p, const char *data, uint32_t len)
 {
 	const struct stream *stream = &p->engine->streams[p->packet_stream];
 	struct worker_stream_counts *counts = &p->ledger->stream[p->packet_stream];
-	bool whole = len <= stream->schema->max_event_bytes;
+	uint8_t replays = 0;
+	bool own_mark = false;
+	uint32_t mark = replay_mark_read(data, len, &replays, &own_mark);
+	bool whole = len - mark <= stream->schema->max_event_bytes;
 	uint32_t bound = bound_of(p, p->packet_stream, len, whole);
 	enum reason shed = REASON_NONE;
 
@@ -115,11 +118,11 @@ static bool add_event(struct pipeline *p, const char *data, uint32_t len)
 
 	struct event *event = &p->burst->event[p->burst->n++];
 
-	event->data = data;
-	event->len = len;
+	event->data = data + mark;
+	event->len = len - mark;
 	event->stream = p->packet_stream;
 	event->reason = whole ? REASON_NONE : REASON_EVENT_TOO_LARGE;
-	event->flags = 0;
+	event->flags = (uint8_t)(replays << EVENT_REPLAYS_SHIFT | (own_mark ? EVENT_OWN_MARK : 0));
 	event->time_ms = p->burst->now_ms;
 	event->reason_field = SCHEMA_NO_FIELD;
 	event->reason_offset = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kafka_headers.h"
 
+#include "event.h"
 #include "timestamp.h"
 
 #include <ctype.h>
@@ -145,7 +146,7 @@ rd_kafka_headers_t *kafka_headers_dead_letter(const struct kafka_headers *header
 	const char *message = explained ? batch->bytes + event->message : info->help;
 	size_t message_len = explained ? event->message_len : strlen(info->help);
 	const char *connect = connect_stage(info->stage);
-	char time[TIMESTAMP_TEXT_BYTES], class_name[96], task[8], length[16];
+	char time[TIMESTAMP_TEXT_BYTES], class_name[96], task[8], length[16], replays[8];
 	rd_kafka_headers_t *list = rd_kafka_headers_new(13);
 
 	if (list == NULL)
@@ -155,12 +156,13 @@ rd_kafka_headers_t *kafka_headers_dead_letter(const struct kafka_headers *header
 	snprintf(class_name, sizeof(class_name), "penstock.%s", info->name);
 	snprintf(task, sizeof(task), "%u", batch->worker);
 	snprintf(length, sizeof(length), "%u", event->raw_len);
+	snprintf(replays, sizeof(replays), "%u", event->flags >> EVENT_REPLAYS_SHIFT);
 	if (ADD(list, "penstock.error.stage", info->stage, strlen(info->stage)) &&
 	    ADD(list, "penstock.error.reason", info->name, strlen(info->name)) &&
 	    ADD(list, "penstock.error.message", message, message_len) &&
 	    ADD(list, "penstock.error.stream", headers->stream, strlen(headers->stream)) &&
 	    ADD(list, "penstock.error.timestamp", time, TIMESTAMP_TEXT_BYTES) &&
-	    ADD(list, "penstock.error.replays", "0", 1) &&
+	    ADD(list, "penstock.error.replays", replays, strlen(replays)) &&
 	    (value_len == event->raw_len || ADD(list, "penstock.error.length", length, strlen(length))) &&
 	    ADD(list, "__connect.errors.topic", headers->from_topic, strlen(headers->from_topic)) &&
 	    ADD(list, "__connect.errors.connector.name", "penstock", 8) &&

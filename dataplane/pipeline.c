@@ -148,6 +148,8 @@ static void dedup(struct pipeline *p)
 			event->flags |= EVENT_MARKED;
 			continue;
 		}
+		if (unlikely(event->flags & EVENT_OWN_MARK))
+			continue;
 		if (stream->config->dedup_mode == DEDUP_FLAG) {
 			event->flags |= EVENT_DUPLICATE;
 			counts->flagged++;

@@ -35,6 +35,7 @@ const struct command commands[] = {
     {"gen dimension", EVENTS, "generate the rows of a dimension", cmd_gen, true},
     {"dlq ls", EVENTS, "how many dead letters there are, by reason", cmd_dlq, true},
     {"dlq show", EVENTS, "dead letters with their headers and bytes", cmd_dlq, true},
+    {"dlq replay", EVENTS, "send dead letters again", cmd_dlq, true},
     {"explain", OFFLINE, "what each stage makes of one event", cmd_explain, false},
     {"check", OFFLINE, "check a configuration", cmd_check, false},
     {"version", OFFLINE, "the version of this program", cmd_version, false},

@@ -66,7 +66,7 @@ class Offline(unittest.TestCase):
             code, out, err = run(*words)
             self.assertEqual((code, err), (0, ""))
             self.assertIn("dim push", out)
-            self.assertNotIn("dlq replay", out)
+            self.assertIn("dlq replay", out)
         code, out, _ = run("version", "--json")
         self.assertEqual(code, 0)
         self.assertEqual(run("version")[1], "penstock " + json.loads(out)["version"] + "\n")

@@ -2,9 +2,12 @@
 #include "clock.h"
 #include "dlq/cmd_dlq.h"
 #include "dlq/dlq_print.h"
+#include "dlq/replay_edit.h"
 #include "sink_fixture.h"
 #include "sink_kafka.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -36,14 +40,14 @@ static char *read_all(FILE *file)
 /* Runs `penstock dlq ...`; the words end with NULL. */
 static struct output run(const char *word, ...)
 {
-	char *argv[16] = {(char *)"dlq"};
+	char *argv[32] = {(char *)"dlq"};
 	FILE *out = tmpfile(), *errors = tmpfile();
 	int argc = 1, saved_out, saved_err;
 	struct output output;
 	va_list words;
 
 	va_start(words, word);
-	for (; word != NULL && argc < 15; word = va_arg(words, const char *))
+	for (; word != NULL && argc < 31; word = va_arg(words, const char *))
 		argv[argc++] = (char *)(uintptr_t)word;
 	va_end(words);
 	fflush(NULL);
@@ -222,6 +226,123 @@ static void from_kafka(void **state)
 	fixture_fini(&fixture);
 }
 
+/* A socket of ours stands for the appliance; returns it, and where it listens. */
+static int listen_at(char address[32])
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	snprintf(address, 32, "127.0.0.1:%u", ntohs(at.sin_port));
+	return fd;
+}
+
+/* How many lines have come, each with the mark of a first replay and the bytes of a dead letter. */
+static uint32_t arrived(int fd)
+{
+	char text[65536];
+	uint32_t lines = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, text, sizeof(text) - 1, 0)) > 0) {
+		text[n] = '\0';
+		for (char *state, *line = strtok_r(text, "\n", &state); line != NULL;
+		     line = strtok_r(NULL, "\n", &state)) {
+			unsigned int number;
+
+			assert_int_equal(sscanf(line,
+			                     "\x1e"
+			                     "1\x1e"
+			                     "broken %u",
+			                     &number),
+			    1);
+			assert_int_equal(number % 10, 0);
+			lines++;
+		}
+	}
+	return lines;
+}
+
+#define REPLAY(brokers, reason, from, address, path)                                                   \
+	run("replay", "--brokers", brokers, "--topic", "dead", "--stream", "shop", "--reason", reason, \
+	    "--from", from, "--appliance", address, "--state", path, "--plain", "--rate", "100000", NULL)
+
+static void replay_from_kafka(void **state)
+{
+	char directory[] = "/tmp/pst-replay-XXXXXX", path[64], address[32];
+	struct fixture fixture;
+	struct sink *sink;
+	struct output output;
+	const char *brokers;
+	struct error err;
+	int fd = listen_at(address);
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/state", directory);
+	fixture_init(&fixture, 2);
+	fixture.config.kafka.embedded = true;
+	assert_int_equal(sink_kafka_create(&fixture.config, 0, &sink, &err), 0);
+	brokers = rd_kafka_mock_cluster_bootstraps(sink_kafka_cluster(sink));
+	write_dead_letters(&fixture, sink);
+
+	output = REPLAY(brokers, "json_syntax", "2025-06-18T00:00:00Z", address, path);
+	assert_int_equal(output.status, 0);
+	assert_non_null(strstr(output.text, "matched=0 sent=0"));
+	done(&output);
+	output = REPLAY(brokers, "json_syntax", "2025-06-17T00:00:00Z", address, path);
+	assert_int_equal(output.status, 1); /* that state is of another replay */
+	assert_non_null(strstr(output.errors, "of another replay"));
+	done(&output);
+	assert_int_equal(unlink(path), 0);
+
+	/* One of them holds a line break, which no line can. */
+	output = REPLAY(brokers, "json_syntax", "2025-06-17T00:00:00Z", address, path);
+	assert_int_equal(output.status, 0);
+	assert_non_null(strstr(output.text, "matched=39 sent=38"));
+	assert_non_null(strstr(output.text, "too_long=1"));
+	assert_non_null(strstr(output.errors, "line break"));
+	done(&output);
+	assert_int_equal(arrived(fd), 38);
+	output = REPLAY(brokers, "json_syntax", "2025-06-17T00:00:00Z", address, path);
+	assert_non_null(strstr(output.text, "matched=0 sent=0"));
+	done(&output);
+
+	/* Nobody is there. */
+	assert_int_equal(unlink(path), 0);
+	close(fd);
+	output = REPLAY(brokers, "json_syntax", "2025-06-17T00:00:00Z", address, path);
+	assert_int_equal(output.status, 1);
+	assert_int_not_equal(access(path, F_OK), 0);
+	done(&output);
+	assert_int_equal(rmdir(directory), 0);
+	sink->ops->close(sink);
+	fixture_fini(&fixture);
+}
+
+static void edits(void **state)
+{
+	struct replay_line lines[] = {{strdup("a"), 1}, {strdup("b"), 1}};
+	struct error err;
+
+	(void)state;
+	assert_int_equal(replay_edit("sed s/a/long/", lines, 2, &err), 0);
+	assert_int_equal(lines[0].len, 4);
+	assert_memory_equal(lines[0].data, "long", 4);
+	assert_memory_equal(lines[1].data, "b", 1);
+	assert_int_equal(replay_edit("cat; echo", lines, 2, &err), -EBADMSG);
+	assert_int_equal(replay_edit("cat; exit 9", lines, 2, &err), -ECHILD);
+	assert_int_equal(replay_edit("kill -9 $$", lines, 2, &err), -ECHILD);
+	assert_int_equal(replay_edit(":", lines, 2, &err), -EBADMSG);
+	assert_memory_equal(lines[0].data, "long", 4);
+	assert_int_equal(replay_edit("sed s/.*//", lines, 2, &err), 0);
+	assert_int_equal(lines[0].len + lines[1].len, 0);
+	free(lines[0].data);
+	free(lines[1].data);
+}
+
 static void write_file(const char *directory, const char *name, const char *text)
 {
 	char path[256];
@@ -294,6 +415,11 @@ static void usage(void **state)
 	    {"ls", "--from-files", "d", "word"},
 	    {"show", "--from-files", "d", "--limit", "0"},
 	    {"show", "--from-files", "d", "--frob"},
+	    {"replay", "--from-files", "d", "--reason", "json_syntax"},
+	    {"replay", "--from-files", "d", "--reason=r", "--from=yesterday", "--dry-run"},
+	    {"replay", "--from-files=d", "--reason=r", "--from=2025-06-17T00:00:00Z", "--stream=s"},
+	    {"replay", "--from-files=d", "--reason=r", "--from=2025-06-17T00:00:00Z", "--dry-run",
+	        "--max-replays=16"},
 	};
 	struct output output;
 
@@ -355,6 +481,8 @@ int main(void)
 	    cmocka_unit_test(from_compressed_files),
 	    cmocka_unit_test(from_plain_files),
 	    cmocka_unit_test(from_kafka),
+	    cmocka_unit_test(replay_from_kafka),
+	    cmocka_unit_test(edits),
 	    cmocka_unit_test(damage_is_named),
 	    cmocka_unit_test(usage),
 	    cmocka_unit_test(bytes_are_escaped),

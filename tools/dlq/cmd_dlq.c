@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dlq/cmd_dlq.h"
 
-#include "args/args.h"
+#include "dlq/dlq_args.h"
 #include "dlq/dlq_histogram.h"
 #include "dlq/dlq_print.h"
-#include "dlq/dlq_source.h"
+#include "dlq/dlq_replay.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -12,61 +12,9 @@
 
 #define DEFAULT_LIMIT 20u
 
-/* Where to read from; rows of both verbs. */
-#define SOURCE_OPTIONS                                                                                     \
-	{"from-files", "DIR", "the lake's directory (sinks.files.directory)", NULL},                       \
-	    {"brokers", "HOST:PORT,...", "Kafka's bootstrap servers; with --topic", NULL},                 \
-	    {"topic", "TOPIC", "the dead letter topic", NULL},                                             \
-	    {"config|c", "FILE", "take topics and brokers, or the directory, from a configuration", NULL}, \
-	{                                                                                                  \
-		"json", NULL, "print JSON", NULL                                                           \
-	}
-
-static int check_source(const struct args *args, struct error *err)
-{
-	int ways = (args_get(args, "from-files") != NULL) + (args_get(args, "brokers") != NULL) +
-	           (args_get(args, "config") != NULL);
-
-	if (ways != 1)
-		return error_set(
-		    err, -EINVAL, "give one of --from-files, --brokers with --topic, and --config");
-	if ((args_get(args, "brokers") != NULL) != (args_get(args, "topic") != NULL))
-		return error_set(err, -EINVAL, "--brokers and --topic belong together");
-	return 0;
-}
-
-static int read_source(const struct args *args, dlq_fn see, void *context, struct error *err)
-{
-	if (args_get(args, "from-files") != NULL)
-		return dlq_read_files(args_get(args, "from-files"), see, context, err);
-	if (args_get(args, "config") != NULL)
-		return dlq_read_config(args_get(args, "config"), see, context, err);
-	return dlq_read_kafka(args_get(args, "brokers"), args_get(args, "topic"), NULL, see, context, err);
-}
-
-/* Parses; returns -1, or the exit status when the verb is done. */
-static int begin(const struct args *args, const char *verb, int argc, char **argv, struct error *err)
-{
-	int first, rc = args_parse(args, argc, argv, &first, err);
-
-	if (rc == 1)
-		return EXIT_OK;
-	if (rc == 0 && first < argc)
-		rc = error_set(err, -EINVAL, "unexpected word \"%s\"", argv[first]);
-	if (rc == 0)
-		rc = check_source(args, err);
-	return rc == 0 ? -1 : args_usage_error(verb, err);
-}
-
-static int fail(const char *verb, const struct error *err)
-{
-	(void)fprintf(stderr, "penstock %s: %s\n", verb, err->text);
-	return EXIT_FAILED;
-}
-
 static int dlq_ls(int argc, char **argv)
 {
-	struct arg table[] = {SOURCE_OPTIONS, {NULL, NULL, NULL, NULL}};
+	struct arg table[] = {DLQ_SOURCE_OPTIONS, {NULL, NULL, NULL, NULL}};
 	const struct args args = {
 	    .usage = "penstock dlq ls (--from-files DIR | --brokers B --topic T | --config FILE) [--json]",
 	    .about =
@@ -76,16 +24,16 @@ static int dlq_ls(int argc, char **argv)
 	};
 	struct dlq_histogram *histogram;
 	struct error err;
-	int rc = begin(&args, "dlq ls", argc, argv, &err);
+	int rc = dlq_args_begin(&args, "dlq ls", argc, argv, &err);
 
 	if (rc >= 0)
 		return rc;
 	histogram = dlq_histogram_create();
 	if (histogram == NULL) {
 		error_set(&err, -ENOMEM, "no memory");
-		return fail("dlq ls", &err);
+		return dlq_args_fail("dlq ls", &err);
 	}
-	rc = read_source(&args, dlq_histogram_add, histogram, &err);
+	rc = dlq_args_read(&args, dlq_histogram_add, histogram, &err);
 	if (rc == 0) {
 		dlq_histogram_sort(histogram);
 		rc = dlq_print_histogram(stdout, histogram, args_get(&args, "json") != NULL);
@@ -93,7 +41,7 @@ static int dlq_ls(int argc, char **argv)
 			error_set(&err, rc, "cannot write the output");
 	}
 	dlq_histogram_destroy(histogram);
-	return rc == 0 ? EXIT_OK : fail("dlq ls", &err);
+	return rc == 0 ? EXIT_OK : dlq_args_fail("dlq ls", &err);
 }
 
 struct show {
@@ -120,7 +68,7 @@ static int show_record(void *context, const struct dlq_record *record)
 static int dlq_show(int argc, char **argv)
 {
 	struct arg table[] = {
-	    SOURCE_OPTIONS,
+	    DLQ_SOURCE_OPTIONS,
 	    {"reason", "REASON", "only those with this reason, as 'dlq ls' names it", NULL},
 	    {"limit|n", "N", "at most so many (20)", NULL},
 	    {NULL, NULL, NULL, NULL},
@@ -134,7 +82,7 @@ static int dlq_show(int argc, char **argv)
 	};
 	struct show show = {.left = DEFAULT_LIMIT};
 	struct error err;
-	int rc = begin(&args, "dlq show", argc, argv, &err);
+	int rc = dlq_args_begin(&args, "dlq show", argc, argv, &err);
 
 	if (rc >= 0)
 		return rc;
@@ -142,10 +90,10 @@ static int dlq_show(int argc, char **argv)
 		return args_usage_error("dlq show", &err);
 	show.reason = args_get(&args, "reason");
 	show.json = args_get(&args, "json") != NULL;
-	rc = read_source(&args, show_record, &show, &err);
+	rc = dlq_args_read(&args, show_record, &show, &err);
 	if (rc >= 0 && show.rc != 0)
 		rc = error_set(&err, show.rc, "cannot write the output");
-	return rc >= 0 ? EXIT_OK : fail("dlq show", &err);
+	return rc >= 0 ? EXIT_OK : dlq_args_fail("dlq show", &err);
 }
 
 int cmd_dlq(int argc, char **argv)
@@ -154,13 +102,16 @@ int cmd_dlq(int argc, char **argv)
 		return dlq_ls(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "show") == 0)
 		return dlq_show(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "replay") == 0)
+		return dlq_replay(argc - 1, argv + 1);
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-		(void)puts("Usage: penstock dlq ls|show [options]\n\n"
+		(void)puts("Usage: penstock dlq ls|show|replay [options]\n\n"
 		           "  ls     count dead letters by stream, stage and reason\n"
-		           "  show   print them\n\n"
+		           "  show   print them\n"
+		           "  replay send them again\n\n"
 		           "'penstock dlq ls --help' says more.");
 		return EXIT_OK;
 	}
-	(void)fputs("penstock dlq: which of ls and show?\nTry 'penstock dlq --help'.\n", stderr);
+	(void)fputs("penstock dlq: which of ls, show and replay?\nTry 'penstock dlq --help'.\n", stderr);
 	return EXIT_USAGE;
 }
