@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dimension_store.h"
 
+#include "file_replace.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -62,18 +64,6 @@ static int make_directories(const char *path, struct error *err)
 		*slash = '/';
 	}
 	return make_directory(partial, err);
-}
-
-static int sync_directory(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = fsync(fd) != 0 ? -errno : 0;
-	close(fd);
-	return ret;
 }
 
 static int by_number(const void *a, const void *b)
@@ -140,29 +130,12 @@ static void read_current(struct slot *slot)
 	(void)fclose(file);
 }
 
-/* Atomically: a crash leaves the old name or the new one. */
 static int write_current(const char *directory, unsigned int number, struct error *err)
 {
-	char path[PATH_MAX], temporary[PATH_MAX], text[16];
-	int fd, ret = 0;
-	ssize_t len = snprintf(text, sizeof(text), "%08u\n", number);
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%08u\n", number);
 
-	path_of(directory, "current", path);
-	path_of(directory, ".current", temporary);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return error_set(err, -errno, "%s: %s", temporary, strerror(errno));
-	errno = EIO; /* what a short write is */
-	if (write(fd, text, (size_t)len) != len || fsync(fd) != 0)
-		ret = -errno;
-	close(fd);
-	if (ret == 0 && rename(temporary, path) != 0)
-		ret = -errno;
-	if (ret == 0)
-		ret = sync_directory(directory);
-	if (ret != 0)
-		return error_set(err, ret, "%s: %s", path, strerror(-ret));
-	return 0;
+	return file_replace(directory, "current", text, (size_t)len, 0640, err);
 }
 
 static void remove_file(struct slot *slot, size_t i)

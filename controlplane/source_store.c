@@ -2,9 +2,9 @@
 #include "source_store.h"
 
 #include "config_scalar.h"
+#include "file_replace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -128,63 +128,24 @@ static json_t *spec_json(const struct source_spec *spec, bool with_keys)
 
 /* ---- disk ---- */
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
-static int sync_directory(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = fsync(fd) != 0 ? -errno : 0;
-	(void)close(fd);
-	return rc;
-}
-
-/* The whole list into a new file, which then takes the old one's place. */
 static int save(
     const struct source_store *store, const struct source_spec *specs, size_t n, struct error *err)
 {
 	json_t *list = json_array(),
 	       *root = json_pack("{s:i, s:o}", "version", FORMAT_VERSION, "sources", list);
-	char temporary[PATH_MAX], *text = NULL;
-	int fd = -1, rc = -ENOMEM;
+	char *text;
+	int rc;
 
 	for (size_t i = 0; i < n && list != NULL; i++)
 		json_array_append_new(list, spec_json(&specs[i], true));
 	text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
 	json_decref(root);
 	if (text == NULL)
-		goto out;
-	(void)snprintf(temporary, sizeof(temporary), "%s/.sources-XXXXXX", store->directory);
-	fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-	rc = fd < 0 ? -errno : write_all(fd, text, strlen(text));
-	if (rc == 0 && fsync(fd) != 0)
-		rc = -errno;
-	if (rc == 0 && rename(temporary, store->path) != 0)
-		rc = -errno;
-	if (rc != 0 && fd >= 0)
-		(void)unlink(temporary);
-	if (rc == 0)
-		rc = sync_directory(store->directory);
-out:
-	if (fd >= 0)
-		(void)close(fd);
+		return error_set(err, -ENOMEM, "no memory for sources");
+	rc = file_replace(store->directory, "sources.json", text, strlen(text), 0600, err);
+	explicit_bzero(text, strlen(text));
 	free(text);
-	return rc == 0 ? 0 : error_set(err, rc, "%.256s: %s", store->path, strerror(-rc));
+	return rc;
 }
 
 static int load(struct source_store *store, struct error *err)
@@ -300,13 +261,21 @@ static struct source_spec *find(struct source_spec *specs, size_t n, uint64_t id
 	return NULL;
 }
 
-static struct source_spec *copy(const struct source_store *store)
+/* A copy of the list to be changed, and the entry of a source in it, or NULL. */
+static int begin_change(const struct source_store *store, const char *id, uint64_t *number,
+    struct source_spec **specs, struct source_spec **spec, struct error *err)
 {
-	struct source_spec *specs = calloc(SOURCE_STORE_MAX, sizeof(specs[0]));
+	int rc = read_id(id, number, err);
 
-	if (specs != NULL)
-		memcpy(specs, store->specs, store->n * sizeof(specs[0]));
-	return specs;
+	*specs = NULL;
+	if (rc != 0)
+		return rc;
+	*specs = calloc(SOURCE_STORE_MAX, sizeof((*specs)[0]));
+	if (*specs == NULL)
+		return error_set(err, -ENOMEM, "no memory for sources");
+	memcpy(*specs, store->specs, store->n * sizeof((*specs)[0]));
+	*spec = find(*specs, store->n, *number);
+	return 0;
 }
 
 /* Adds a key behind the others; of more than there may be the oldest goes. */
@@ -341,16 +310,13 @@ static int add_key(struct source_spec *spec, const json_t *request, struct error
 int source_store_add(
     struct source_store *store, const char *id, const json_t *request, json_t **result, struct error *err)
 {
-	struct source_spec *specs = copy(store), *spec = NULL;
+	struct source_spec *specs, *spec;
 	size_t n = store->n;
-	uint64_t number = 0;
-	int rc = read_id(id, &number, err);
+	uint64_t number;
+	int rc = begin_change(store, id, &number, &specs, &spec, err);
 
-	if (specs == NULL)
-		rc = error_set(err, -ENOMEM, "no memory for sources");
 	if (rc != 0)
-		goto out;
-	spec = find(specs, n, number);
+		return rc;
 	if (spec == NULL && n == SOURCE_STORE_MAX) {
 		rc = error_set(err, -ENOSPC, "%u sources are listed: no more fit", SOURCE_STORE_MAX);
 		goto out;
@@ -379,15 +345,12 @@ out:
 
 int source_store_revoke(struct source_store *store, const char *id, json_t **result, struct error *err)
 {
-	struct source_spec *specs = copy(store), *spec;
-	uint64_t number = 0;
-	int rc = read_id(id, &number, err);
+	struct source_spec *specs, *spec;
+	uint64_t number;
+	int rc = begin_change(store, id, &number, &specs, &spec, err);
 
-	if (specs == NULL)
-		rc = error_set(err, -ENOMEM, "no memory for sources");
 	if (rc != 0)
-		goto out;
-	spec = find(specs, store->n, number);
+		return rc;
 	if (spec == NULL) {
 		rc = error_set(err, -ENOENT, "source %" PRIu64 " is not listed", number);
 		goto out;

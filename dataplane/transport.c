@@ -2,12 +2,12 @@
 #include "transport_internal.h"
 
 #include "completion.h"
+#include "ring.h"
 #include "wire_mac.h"
 #include "wire_reason.h"
 
 #include <errno.h>
 #include <rte_branch_prediction.h>
-#include <rte_common.h>
 #include <rte_rcu_qsbr.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,23 +343,6 @@ enum reason transport_accept(
 
 /* ---- control ---- */
 
-/* Rings live in ordinary memory, so that a transport needs no EAL. RTS: a thread that is preempted in the middle of an
- * enqueue must not make the others wait. */
-static struct rte_ring *create_ring(uint32_t entries)
-{
-	uint32_t size = rte_align32pow2(entries + 1);
-	ssize_t bytes = rte_ring_get_memsize(size);
-	struct rte_ring *ring = NULL;
-
-	if (bytes < 0 || posix_memalign((void **)&ring, RTE_CACHE_LINE_SIZE, (size_t)bytes) != 0)
-		return NULL;
-	if (rte_ring_init(ring, "sessions", size, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
-}
-
 int transport_create(const struct transport_options *options, struct transport **out, struct error *err)
 {
 	const struct config *config = options->config;
@@ -386,7 +369,8 @@ int transport_create(const struct transport_options *options, struct transport *
 
 		w->transport = t;
 		w->number = (uint16_t)i;
-		w->ring = create_ring(n_sessions);
+		/* RTS: a thread that is preempted in the middle of an enqueue must not make the others wait. */
+		w->ring = ring_create(n_sessions, RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
 		w->waiting = calloc(n_sessions, sizeof(w->waiting[0]));
 		if (w->ring == NULL || w->waiting == NULL) {
 			rc = error_set(err, -ENOMEM, "no memory for %u sessions", n_sessions);
