@@ -34,71 +34,12 @@ from appliance import PENSTOCK, PENSTOCKD, Failed, command, skip  # noqa: E402
 
 QEMU = 'qemu-system-x86_64'
 BUSYBOX = Path('/bin/busybox')
+INIT = Path(__file__).with_name('init.sh')
 CPU = 'Westmere'
 RESULT_BYTES = 64 << 20
 BOOT_S, WORK_S = 240, 240  # an idle machine takes 4 s and 4 s
 DPDK_DRIVERS = ('bus_pci', 'bus_vdev', 'mempool_ring', 'net_e1000', 'net_virtio', 'net_vmxnet3')
 KERNEL_MODULES = ('virtio_pci', 'virtio_blk', 'vfio_iommu_type1', 'vfio-pci', 'uio_pci_generic')
-
-INIT = r'''#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /var/run /work
-/bin/busybox --install -s /bin
-export PATH=/bin HOME=/
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /work
-mkdir -p /dev/hugepages; mount -t hugetlbfs huge /dev/hugepages
-exec >/dev/console 2>&1
-finish() { # whatever happened, what there is goes to the disk
-	cp -r /work/*.log /work/*.json /work/numa_maps /work/lake /work/out 2>/dev/null
-	tar cf /dev/vda -C /work/out . && sync
-	echo "@@ end $1"
-	poweroff -f
-}
-fail() { echo "@@ failed: $*"; finish failed; }
-say_status() { penstock status --socket /work/control.sock --json 2>/dev/null | tr -d '\n'; }
-mkdir -p /work/out
-for module in $(cat /modules.list); do insmod $module || fail "insmod $module"; done
-ip link set lo up
-. /test.conf
-for node in /sys/devices/system/node/node*; do
-	echo $PAGES_PER_NODE > $node/hugepages/hugepages-2048kB/nr_hugepages
-done
-sh /before.sh
-for card in $CARDS; do
-	[ ! -e /sys/bus/pci/devices/$card/driver ] || echo $card > /sys/bus/pci/devices/$card/driver/unbind
-	echo $DRIVER > /sys/bus/pci/devices/$card/driver_override
-	echo $card > /sys/bus/pci/drivers_probe
-	[ "$(basename $(readlink /sys/bus/pci/devices/$card/driver))" = $DRIVER ] || fail "$DRIVER does not take $card"
-done
-cd /work
-penstockd --config /penstock.yaml > /work/penstockd.log 2>&1 &
-daemon=$!
-until grep -Eq 'waiting for dimension|ready$' penstockd.log; do
-	kill -0 $daemon 2>/dev/null || { wait $daemon; echo "@@ daemon $?"; cat penstockd.log; fail "the daemon has ended"; }
-	sleep 0.1
-done
-for dimension in /*.dim; do
-	penstock dim push $dimension --socket /work/control.sock > /dev/null || fail "push $dimension"
-done
-until grep -q 'ready$' penstockd.log; do sleep 0.1; done
-echo "@@ ready"
-# Until as many events as were sent are at their end, or nothing has moved for long.
-idle=0 last=
-until say_status > status.json; grep -q "\"received\": *$EXPECT," status.json && grep -q '"in_flight": *0' status.json; do
-	now=$(grep -o '"received": *[0-9]*' status.json | head -n 1)
-	[ "$now" = "$last" ] && idle=$((idle + 1)) || idle=0
-	last=$now
-	[ $idle -lt 40 ] || break
-	sleep 0.2
-done
-echo "@@ received $last"
-sh /after.sh
-say_status > status.json
-cat /proc/$daemon/numa_maps > numa_maps
-kill -TERM $daemon
-wait $daemon
-echo "@@ daemon $?"
-finish ok
-'''
 
 
 # ---- the initramfs ----
@@ -209,7 +150,7 @@ class Guest:
     """One boot. files: what the test adds, {path: text or Path}. devices: QEMU's options for cards and NUMA nodes."""
 
     def __init__(self, test, name, config, files, devices, cards, driver, expect, pages_per_node, memory_mb=1280,
-                 cpus=3, machine='q35', before='', after=''):
+                 cpus=3, machine='q35', before=''):
         self.test, self.name = test, name
         self.directory = test.directory / name
         self.directory.mkdir()
@@ -218,7 +159,7 @@ class Guest:
         self.image = unpack(image, self.directory / 'vmlinux')
         files = dict(files)
         files['/penstock.yaml'] = config
-        files['/before.sh'], files['/after.sh'] = before, after
+        files['/before.sh'] = before
         files['/test.conf'] = (f'CARDS="{" ".join(cards)}"\nDRIVER={driver}\nEXPECT={expect}\n'
                                f'PAGES_PER_NODE={pages_per_node}\n')
         self.build(files, modules)
@@ -233,7 +174,7 @@ class Guest:
 
     def build(self, files, modules):
         archive = Initramfs()
-        archive.text('/init', INIT, 0o755)
+        archive.text('/init', INIT.read_text(), 0o755)
         archive.add('/dev', stat.S_IFDIR | 0o755)
         archive.program(BUSYBOX)
         archive.program(PENSTOCKD, '/bin/penstockd')
