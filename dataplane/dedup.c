@@ -120,6 +120,14 @@ void dedup_hash(const struct dedup *dedup, const void *identity, size_t len, uin
 	siphash13_128(dedup->secret, identity, len, key);
 }
 
+void dedup_hash_refused(const struct dedup *dedup, const void *bytes, size_t len, uint64_t key[2])
+{
+	siphash13_128(dedup->secret, bytes, len, key);
+	/* Another function of the bytes, and as little to be foreseen: both words move the bucket. */
+	key[0] ^= UINT64_C(0x5265667573656421);
+	key[1] = ~key[1];
+}
+
 void dedup_prefetch(const struct dedup *dedup, const uint64_t key[2])
 {
 	uint64_t first = range(key[0], dedup->n_buckets);

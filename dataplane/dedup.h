@@ -54,6 +54,9 @@ void dedup_destroy(struct dedup *dedup);
 /* The keyed 128-bit hash of an identity: SipHash-1-3-128. */
 void dedup_hash(const struct dedup *dedup, const void *identity, size_t len, uint64_t key[2]);
 
+/* The same for an event that was refused, by all of its bytes; never the key of an identity of that text. */
+void dedup_hash_refused(const struct dedup *dedup, const void *bytes, size_t len, uint64_t key[2]);
+
 /* Starts the memory accesses for a key. Issue for the whole burst before the first dedup_test_and_insert(). */
 void dedup_prefetch(const struct dedup *dedup, const uint64_t key[2]);
 

@@ -32,12 +32,13 @@ static void forget(struct parked *parked, const struct parked_event *event)
 	counts->reasons[REASON_SHED_FORGOTTEN]++;
 }
 
-void parked_add(struct parked *parked, const struct event *event)
+void parked_add(struct parked *parked, const struct event *event, enum reason verdict)
 {
 	struct parked_event parking = {
 	    .key = {event->key[0], event->key[1]},
 	    .ticket = event->ticket,
 	    .stream = event->stream,
+	    .verdict = (uint8_t)verdict,
 	};
 
 	if (parked->n == PARKED_EVENTS) {
@@ -57,7 +58,7 @@ static bool settle(struct parked *parked, const struct parked_event *event, int6
 	case DEDUP_DUPLICATE_PENDING:
 		return false;
 	case DEDUP_DUPLICATE:
-		transport_complete(parked->engine->transport, event->ticket, REASON_DUPLICATE);
+		transport_complete(parked->engine->transport, event->ticket, (enum reason)event->verdict);
 		counts->duplicate++;
 		counts->reasons[REASON_DUPLICATE]++;
 		break;

@@ -23,8 +23,9 @@ int parked_create(struct engine *engine, struct worker_ledger *ledger, struct pa
 /* NULL is allowed. */
 void parked_destroy(struct parked *parked);
 
-/* Parks a duplicate, or has its frame sent again where there is no room; counts it either way. */
-void parked_add(struct parked *parked, const struct event *event);
+/* Parks a duplicate, or has its frame sent again where there is no room; counts it either way. `verdict` is what its sender
+ * is told in the end. */
+void parked_add(struct parked *parked, const struct event *event, enum reason verdict);
 
 /* Lets go of those whose original has ended. Returns how many; *touched gets the bits of their streams. */
 uint32_t parked_check(struct parked *parked, uint64_t now_ns, uint64_t *touched);
@@ -36,6 +37,7 @@ struct parked_event {
 	uint64_t key[2];
 	uint32_t ticket;
 	uint16_t stream;
+	uint8_t verdict; /* enum reason */
 };
 
 struct parked {

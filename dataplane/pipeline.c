@@ -129,6 +129,41 @@ static void identify(struct pipeline *p)
 	}
 }
 
+/* The event ends here; `verdict` is what its sender is told. */
+static void drop_duplicate(
+    struct pipeline *p, struct event *event, enum dedup_answer answer, enum reason verdict)
+{
+	struct worker_stream_counts *counts = &p->ledger->stream[event->stream];
+
+	event_end(event, REASON_DUPLICATE, SCHEMA_NO_FIELD);
+	/* The sender may only be told once the original is durable. */
+	if (event->ticket != 0 && answer == DEDUP_DUPLICATE_PENDING) {
+		parked_add(p->parked, event, verdict);
+		return;
+	}
+	transport_complete(p->engine->transport, event->ticket, verdict);
+	counts->duplicate++;
+	counts->reasons[REASON_DUPLICATE]++;
+}
+
+/* An event that was refused, of a frame: which comes again when the daemon dies between the dead letter and its
+ * acknowledgement. The dead letter is then there already, and the sender is told the same again. */
+static void dedup_refused(struct pipeline *p, struct event *event)
+{
+	struct dedup *dedup = p->engine->streams[event->stream].dedup;
+	enum reason why = (enum reason)event->reason;
+	uint32_t evicted = 0;
+	enum dedup_answer answer;
+
+	dedup_hash_refused(dedup, event->data, event->len, event->key);
+	answer = dedup_test_and_insert(dedup, event->key, p->burst->mono_ms, &evicted);
+	p->ledger->stream[event->stream].dedup_evicted += evicted;
+	if (answer == DEDUP_NEW)
+		event->flags |= EVENT_MARKED;
+	else
+		drop_duplicate(p, event, answer, why);
+}
+
 static void dedup(struct pipeline *p)
 {
 	struct burst *burst = p->burst;
@@ -140,8 +175,13 @@ static void dedup(struct pipeline *p)
 		uint32_t evicted = 0;
 		enum dedup_answer answer;
 
-		if (event->reason != REASON_NONE || stream->dedup == NULL)
+		if (stream->dedup == NULL)
 			continue;
+		if (unlikely(event->reason != REASON_NONE)) {
+			if (event->ticket != 0)
+				dedup_refused(p, event);
+			continue;
+		}
 		answer = dedup_test_and_insert(stream->dedup, event->key, burst->mono_ms, &evicted);
 		counts->dedup_evicted += evicted;
 		if (likely(answer == DEDUP_NEW)) {
@@ -155,15 +195,7 @@ static void dedup(struct pipeline *p)
 			counts->flagged++;
 			continue;
 		}
-		event_end(event, REASON_DUPLICATE, SCHEMA_NO_FIELD);
-		/* Its sender may only be told that it is durable once the original is. */
-		if (event->ticket != 0 && answer == DEDUP_DUPLICATE_PENDING) {
-			parked_add(p->parked, event);
-			continue;
-		}
-		transport_complete(p->engine->transport, event->ticket, REASON_DUPLICATE);
-		counts->duplicate++;
-		counts->reasons[REASON_DUPLICATE]++;
+		drop_duplicate(p, event, answer, REASON_DUPLICATE);
 	}
 }
 

@@ -275,6 +275,44 @@ static void exceptions_are_repeated_until_the_sender_knows(void **state)
 	close_link(&l);
 }
 
+/* A frame comes again in a later session, because its acknowledgement was lost with the daemon or the sender: its dead
+ * letters are not written twice, and the sender is told the same as before. */
+static void dead_letters_are_made_once(void **state)
+{
+	static const char lines[] = "nonsense\n{}\n{\"id\":\"nonsense\"}\n";
+	struct link l;
+
+	(void)state;
+	open_link(&l);
+	(void)hello(&l, 0);
+	send_lines(&l, 0, 0, lines, 3);
+	l.header.source_id++;
+	(void)hello(&l, 0);
+	send_lines(&l, 0, 0, lines, 3);
+	assert_int_equal(harness_counts(&l.h, 0)->parked, 3);
+	probe(&l, 1, 0);
+	assert_int_equal(l.answer.header.base, 0);
+	harness_deliver(&l.h);
+	later(&l, MS);
+	l.header.epoch++;
+	(void)hello(&l, 0);
+	send_lines(&l, 0, 0, lines, 3);
+	probe(&l, 1, 0);
+	assert_int_equal(l.answer.header.base, 1);
+	assert_int_equal(l.ack.n_exceptions, 3);
+	assert_int_equal(wire_reason(l.ack.exceptions[0].reason), REASON_JSON_SYNTAX);
+	assert_int_equal(wire_reason(l.ack.exceptions[1].reason), REASON_FIELD_MISSING);
+	assert_int_equal(wire_reason(l.ack.exceptions[2].reason), REASON_DUPLICATE);
+	assert_int_equal(l.h.records[RECORD_DEAD_LETTER], 2);
+	assert_int_equal(l.h.records[RECORD_ENRICHED], 1);
+	assert_int_equal(harness_counts(&l.h, 0)->duplicate, 6);
+	assert_conserved(&l);
+	/* Fire and forget is what it was. */
+	harness_send(&l.h, 0, "nonsense\n", 9);
+	assert_int_equal(l.h.records[RECORD_DEAD_LETTER], 3);
+	close_link(&l);
+}
+
 static void what_the_sink_gives_up_comes_again(void **state)
 {
 	struct link l;
@@ -743,6 +781,7 @@ int main(void)
 	    cmocka_unit_test(durable_frames_are_acknowledged_and_not_before),
 	    cmocka_unit_test(frames_may_come_in_any_order_and_twice),
 	    cmocka_unit_test(exceptions_are_repeated_until_the_sender_knows),
+	    cmocka_unit_test(dead_letters_are_made_once),
 	    cmocka_unit_test(what_the_sink_gives_up_comes_again),
 	    cmocka_unit_test(a_frame_is_taken_whole_or_not_at_all),
 	    cmocka_unit_test(fire_and_forget_leaves_the_last_batches),
