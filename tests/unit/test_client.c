@@ -394,10 +394,276 @@ static void every_event_once_whatever_happens(void **state)
 	assert_true(t.stats.not_understood > schedules / 10);
 }
 
+/* ---- single things ---- */
+
+static struct app *simple(struct model_options world, struct penstock_options *options, uint32_t n_events)
+{
+	struct app *app = calloc(1, sizeof(*app));
+
+	assert_non_null(app);
+	world.n_servers = world.n_servers != 0 ? world.n_servers : 1;
+	world.window = world.window != 0 ? world.window : 64;
+	world.delay_us = world.durable_us = 100;
+	world.max_payload = world.max_payload != 0 ? world.max_payload : 1400;
+	app->n_events = n_events;
+	app->model = model_create(&world);
+	make_texts(app);
+	options->to = to;
+	options->n_to = world.n_servers;
+	app->client = open_client(app, options);
+	return app;
+}
+
+static void end(struct app *app)
+{
+	assert_int_equal(penstock_close(app->client, 5000), 0);
+	model_destroy(app->model);
+	free(app->text);
+	free(app);
+}
+
+static struct penstock_stats stats_of(const struct app *app)
+{
+	struct penstock_stats stats;
+
+	penstock_get_stats(app->client, &stats);
+	return stats;
+}
+
+/* Nobody answers: what is taken fits the bound, and no more is taken. */
+static void memory_is_bounded(void **state)
+{
+	static const size_t sizes[] = {256 << 10, 1 << 20, 3000000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct penstock_options options = {.memory_bytes = sizes[i]};
+		struct app *app = simple((struct model_options){.seed = 1}, &options, MAX_EVENTS);
+		uint64_t bytes = 0;
+		uint32_t taken;
+
+		model_crash(app->model, 0, false);
+		for (uint32_t k = 0; k < 2000; k++) {
+			offer(app, 100);
+			assert_true(penstock_poll(app->client, 1) >= 0);
+		}
+		taken = app->next;
+		for (uint32_t id = 0; id < taken; id++)
+			bytes += text_len(app, id);
+		assert_true(stats_of(app).memory_bytes <= sizes[i]);
+		assert_true(bytes <= sizes[i] && (taken == MAX_EVENTS || bytes > sizes[i] / 4));
+		if (i == 0)
+			assert_true(taken < MAX_EVENTS);
+		model_start(app->model, 0);
+		finish(app);
+		end(app);
+	}
+}
+
+static void bad_events_are_refused_and_harm_nobody(void **state)
+{
+	static char big[1401];
+	struct penstock_options options = {.linger_us = 1};
+	struct app *app = simple((struct model_options){.seed = 1, .max_payload = 1000}, &options, 3);
+	struct penstock_event events[] = {
+	    {"", 0, 0}, {" \t\r", 3, 0}, {"{}\n{}", 5, 0}, {big, sizeof(big), 0}};
+
+	(void)state;
+	memset(big, 'x', sizeof(big));
+	for (uint32_t i = 0; i < 4; i++) {
+		assert_int_equal(penstock_send(app->client, &events[i], 1, 0), i == 3 ? -EMSGSIZE : -EINVAL);
+		assert_true(strlen(penstock_error(app->client)) > 10);
+	}
+	offer(app, 1);
+	/* What stands before the bad one is taken. */
+	events[0] = (struct penstock_event){app->text[1], text_len(app, 1), 1};
+	app->next = 2;
+	assert_int_equal(penstock_send(app->client, events, 2, 0), 1);
+	assert_int_equal(penstock_flush(app->client, 1000), 0);
+	/* What the appliance takes is less than what a datagram holds. */
+	events[3].len = 1001;
+	assert_int_equal(penstock_send(app->client, &events[3], 1, 0), -EMSGSIZE);
+	finish(app);
+	end(app);
+}
+
+static void options_are_checked(void **state)
+{
+	static const char *const nowhere[] = {"nowhere"};
+	const struct penstock_key small = {.id = 1, .data = key_bytes, .len = 15};
+	const struct penstock_options good = {.to = to, .n_to = 1, .stream = "test"};
+	struct penstock_options bad[7] = {good, good, good, good, good, good, good};
+	char reason[PENSTOCK_ERROR_BYTES];
+	struct penstock *client;
+
+	(void)state;
+	bad[0].n_to = 0;
+	bad[1].to = nowhere;
+	bad[2].stream = "";
+	bad[3].key = &small;
+	bad[4].datagram_bytes = 100;
+	bad[5].memory_bytes = 1000;
+	bad[6].datagram_bytes = 65508;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		reason[0] = '\0';
+		assert_int_equal(penstock_open(&bad[i], &client, reason), -EINVAL);
+		assert_null(client);
+		assert_true(strlen(reason) > 10);
+	}
+	assert_int_equal(penstock_open(&good, &client, reason), 0);
+	assert_string_equal(reason, "");
+	assert_true(penstock_fd(client) >= 0);
+	assert_int_equal(penstock_timeout_ms(client), -1);
+	assert_int_equal(penstock_close(client, 0), 0);
+	assert_int_equal(penstock_close(NULL, 0), 0);
+}
+
+/* A clock that was set back: the old session's epoch is ahead of ours. And one that somebody else takes over. */
+static void epochs_that_are_stale(void **state)
+{
+	struct penstock_options options = {.linger_us = 1};
+	struct app *app = simple((struct model_options){.seed = 1}, &options, 300);
+	struct penstock_event event = {"{}", 2, 0};
+
+	(void)state;
+	model_occupy(app->model, 0, UINT64_C(1) << 62);
+	offer(app, 100);
+	assert_int_equal(penstock_flush(app->client, 5000), 0);
+	assert_true(app->client->epoch == (UINT64_C(1) << 62) + 1);
+	model_occupy(app->model, 0, UINT64_C(1) << 63);
+	offer(app, 100);
+	/* The token is not known any more: HELLO, with an epoch that is stale again; nobody was before us in it. */
+	assert_int_equal(penstock_flush(app->client, 5000), 0);
+	session_stale(app->client, UINT64_MAX - 2, model_now_us(app->model));
+	assert_int_equal(penstock_poll(app->client, 10), -ESTALE);
+	assert_int_equal(penstock_send(app->client, &event, 1, 0), -ESTALE);
+	assert_int_equal(stats_of(app).state, PENSTOCK_SUPERSEDED);
+	assert_int_equal(penstock_close(app->client, 1000), -ESTALE);
+	model_destroy(app->model);
+	free(app->text);
+	free(app);
+}
+
+/* It is known at once, and not after the silence. */
+static void draining_moves_everything_to_the_next(void **state)
+{
+	struct penstock_options options = {.silence_ms = 60000};
+	struct app *app = simple((struct model_options){.seed = 1, .n_servers = 2}, &options, 1000);
+	uint64_t start;
+
+	(void)state;
+	offer(app, 100);
+	assert_int_equal(penstock_flush(app->client, 5000), 0);
+	model_outage(app->model, 0, true);
+	for (uint32_t i = 0; i < 3; i++) {
+		offer(app, 100);
+		assert_true(penstock_poll(app->client, 1) >= 0);
+	}
+	model_drain(app->model, 0, WIRE_ERROR_DRAINING);
+	start = model_now_us(app->model);
+	finish(app);
+	assert_true(model_now_us(app->model) - start < 1000000);
+	assert_int_equal(stats_of(app).failovers, 1);
+	assert_string_equal(stats_of(app).appliance, "127.0.0.1:2");
+	end(app);
+}
+
+/* Without credit nothing is sent but PROBE, and not many of those; with credit again, it goes on at once. */
+static void credit_is_respected(void **state)
+{
+	struct penstock_options options = {.linger_us = 1};
+	struct app *app = simple((struct model_options){.seed = 1}, &options, 2000);
+	uint64_t frames, probes, start;
+
+	(void)state;
+	offer(app, 100);
+	assert_int_equal(penstock_flush(app->client, 5000), 0);
+	model_no_credit(app->model, 0, true);
+	offer(app, 100);
+	penstock_flush(app->client, 100);
+	frames = stats_of(app).frames;
+	probes = stats_of(app).probes;
+	offer(app, 100);
+	assert_int_equal(penstock_flush(app->client, 10000), -ETIMEDOUT);
+	assert_int_equal(stats_of(app).frames, frames);
+	assert_in_range(stats_of(app).probes - probes, 50, 600);
+	assert_int_equal(stats_of(app).sessions, 1);
+	model_no_credit(app->model, 0, false);
+	start = model_now_us(app->model);
+	assert_int_equal(penstock_flush(app->client, 5000), 0);
+	assert_true(model_now_us(app->model) - start < 200000);
+	finish(app);
+	end(app);
+}
+
+/* A bottleneck of 5000 datagrams a second with a short queue: most of it is used, and little is lost. */
+static void a_bottleneck_is_filled_and_not_flooded(void **state)
+{
+	struct penstock_options options = {.datagram_bytes = 512};
+	struct app *app = simple((struct model_options){.seed = 1, .window = 500, .rate = 5000, .queue = 40},
+	    &options, MAX_EVENTS);
+	uint64_t start = model_now_us(app->model), us;
+	struct penstock_stats stats;
+
+	(void)state;
+	finish(app);
+	us = model_now_us(app->model) - start;
+	stats = stats_of(app);
+	print_message("%llu frames in %llu ms, %llu lost\n", (unsigned long long)stats.frames,
+	    (unsigned long long)us / 1000, (unsigned long long)stats.lost);
+	assert_true((double)stats.frames / (double)us * 1e6 > 2500);
+	assert_true(stats.lost < stats.frames / 10);
+	end(app);
+}
+
+/* After penstock_open() no call allocates: over a real socket, to a port where nobody listens. */
+static void nothing_is_allocated_later(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	(void)state;
+	skip();
+#else
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct penstock_event event = {"{\"a\":1}", 7, 0};
+	struct penstock_options options = {.n_to = 1, .stream = "test", .silence_ms = 1, .linger_us = 1};
+	socklen_t len = sizeof(address);
+	const char *list[1];
+	struct penstock *client;
+	char text[32];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	size_t before;
+
+	(void)state;
+	/* Bound, so that it is nobody else's, and never read. */
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(address.sin_port));
+	list[0] = text;
+	options.to = list;
+	assert_int_equal(penstock_open(&options, &client, NULL), 0);
+	before = mallinfo2().uordblks;
+	for (uint32_t i = 0; i < 2000; i++) {
+		assert_true(penstock_send(client, &event, 1, 0) >= 0);
+		assert_true(penstock_poll(client, i % 500 == 0 ? 1 : 0) >= 0);
+	}
+	assert_int_equal(mallinfo2().uordblks, before);
+	assert_int_equal(penstock_close(client, 0), -ETIMEDOUT);
+	close(fd);
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_event_once_whatever_happens),
+	    cmocka_unit_test(memory_is_bounded),
+	    cmocka_unit_test(bad_events_are_refused_and_harm_nobody),
+	    cmocka_unit_test(options_are_checked),
+	    cmocka_unit_test(epochs_that_are_stale),
+	    cmocka_unit_test(draining_moves_everything_to_the_next),
+	    cmocka_unit_test(credit_is_respected),
+	    cmocka_unit_test(a_bottleneck_is_filled_and_not_flooded),
+	    cmocka_unit_test(nothing_is_allocated_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
