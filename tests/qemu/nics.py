@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Four kinds of network cards in one emulated machine, behind an emulated IOMMU, held by vfio-pci.
 
-One daemon with two workers receives the main job's events on an e1000, an e1000e, a vmxnet3 and a virtio card at the same
-time; what a card must not take or must refuse is among the frames. Every counter is what the generator says, and every
-stored byte is what Python computes from the input.
+One daemon with two workers receives the main job's events on an e1000, an e1000e, a vmxnet3 and a virtio card at the
+same time; frames that are not ours or damaged are among them. Every counter is what the generator says, and every stored
+byte is what Python computes from the input. Before, the daemon refuses cards that it cannot have, with the reason.
 """
 import json
 import struct

@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A virtio card with two queues and RSS, on the first of two NUMA nodes, held by uio_pci_generic; workers on the second.
+"""A virtio card with two queues and RSS, on the first of two NUMA nodes, held by uio_pci_generic.
 
 The far end of its cable is a network interface of this side, with a kernel that leaves UDP checksums to the card: they
-arrive unfinished, and only the card's word says that they are good. Both queues must get flows; the tables must lie on
-the node of the workers, the packets on the node of the card.
+arrive unfinished, and only the card's word says that they are good. A part is sent by the event transport: the answers
+leave by the card. Both queues must get flows; the tables must lie on the node of the workers, which is the second, the
+packets on that of the card.
 """
 import json
 import re
-import sys
 from collections import Counter
 
 import guest
+import afxdp_exact
 from appliance import NEAR_IP, PENSTOCK, command, wait_until
 from guest import Guest
 
-COUNT = 4000
+COUNT, ACKNOWLEDGED = 4000, 500
 MAC = '52:54:00:12:34:01'
 CARD = '0000:81:00.0'
 NUMA = [
@@ -50,14 +51,25 @@ def main(test):
     command('ip', 'link', 'set', 'cable', 'txqueuelen', 5000, 'up')
     command('ip', 'neighbour', 'add', NEAR_IP, 'lladdr', MAC, 'dev', 'cable', 'nud', 'permanent')
     machine.ready()
+    # A part by the event transport, whose answers leave by the card; the sender waits for them.
+    parts = {'acknowledged': job.lines[:ACKNOWLEDGED], 'plain': job.lines[ACKNOWLEDGED:]}
+    for name, lines in parts.items():
+        (test.directory / name).write_bytes(b''.join(line + b'\n' for line in lines))
+    send = [PENSTOCK, 'send', '--to', f'{NEAR_IP}:9000', '--rate', 4000, '--json', '--file']
+    answered = json.loads(command(*send, test.directory / 'acknowledged', '--ack', '--stream', 'catalog', '--deadline',
+                                  60).stdout)
     # Fewer datagrams than the card's ring has room for: nothing is lost however slow the guest is.
-    command(PENSTOCK, 'send', '--to', f'{NEAR_IP}:9000', '--file', job.events, '--per-datagram', 5, '--source-ports', 16,
-            '--rate', 4000)
+    command(*send, test.directory / 'plain', '--per-datagram', 5, '--source-ports', 16)
     out = machine.finish()
 
     status = json.loads((out / 'status.json').read_text())
     log = (out / 'penstockd.log').read_text()
     job.check(test, status, out, log, machine.status)
+    first = afxdp_exact.Expected(parts['acknowledged'], job.rows, job.start)
+    test.equal('every event is answered, by the card', {name: answered[name] for name in (
+        'events', 'durable', 'duplicate', 'rejected', 'pending')}, {
+            'events': ACKNOWLEDGED, 'durable': len(first.enriched), 'duplicate': first.duplicates,
+            'rejected': len(first.dead), 'pending': 0})
     packets = {source['name']: source['packets'] for source in status['sources']}
     test.check('both queues had their part', min(packets.values()) > sum(packets.values()) / 10, packets)
     test.equal('by both workers', sorted(s['worker'] for s in status['sources']), [0, 1])
@@ -78,7 +90,8 @@ def main(test):
         if sum(nodes.values()) < 8:
             packets.update(nodes)
     print(f'# hugepages: tables and batches {tables}, DPDK {dict(packets)}')
-    test.check('the tables are on the node of the workers', tables and all(set(nodes) == {1} for nodes in tables), tables)
+    test.check('the tables are on the node of the workers',
+               tables and all(set(nodes) == {1} for nodes in tables), tables)
     test.check('the packets are on the node of the card', packets[0] * 2 >= 2 * 8191 * 4 / 1024, packets)
 
 
