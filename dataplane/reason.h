@@ -51,7 +51,7 @@ enum reason_class {
 	X(FRAME_REPEATED,        FRAME,       "frame",    "frame_repeated",           "a transport frame that was received before") \
 	X(FRAME_RATE,            FRAME,       "frame",    "frame_rate",               "a transport frame above its source's rate: the sender is told to slow down") \
 	X(FRAME_NO_ROOM,         FRAME,       "frame",    "frame_no_room",            "no buffer for all events of a transport frame: it comes again") \
-	X(FRAME_NOT_READY,       FRAME,       "frame",    "frame_not_ready",          "a transport frame while a required dimension was not loaded: it comes again") \
+	X(FRAME_NOT_READY,       FRAME,       "frame",    "frame_not_ready",          "a transport frame before events were accepted (see shed_not_ready): it comes again") \
 	X(FRAME_DRAINING,        FRAME,       "frame",    "frame_draining",           "a transport frame while the daemon was shutting down") \
 	X(JSON_SYNTAX,           DEAD_LETTER, "parse",    "json_syntax",              "not JSON by RFC 8259") \
 	X(JSON_UTF8,             DEAD_LETTER, "parse",    "json_utf8",                "a string is not valid UTF-8") \
@@ -79,7 +79,7 @@ enum reason_class {
 	X(DIMENSION_MISS,        DEAD_LETTER, "enrich",   "dimension_miss",           "a dimension holds no such key, and on_miss is dlq") \
 	X(RECORD_TOO_LARGE,      DEAD_LETTER, "emit",     "record_too_large",         "the enriched record is larger than the sink takes") \
 	X(SHED_SINK_FULL,        SHED,        "emit",     "shed_sink_full",           "no buffer was free: the sinks are slower than the sender") \
-	X(SHED_NOT_READY,        SHED,        "emit",     "shed_not_ready",           "a required dimension was not loaded") \
+	X(SHED_NOT_READY,        SHED,        "emit",     "shed_not_ready",           "events are not accepted until required dimensions and the dedup windows are loaded") \
 	X(SHED_FORGOTTEN,        SHED,        "dedup",    "shed_forgotten",           "a duplicate whose original was not delivered: its frame comes again") \
 	X(SHED_UNDELIVERED,      SHED,        "sink",     "shed_undelivered",         "still not confirmed by the sink when the shutdown deadline ended")
 /* clang-format on */

@@ -129,7 +129,7 @@ static enum reason take_hello(struct transport_worker *w, const struct wire_fram
 	if (!session_limit_take(&w->hellos, TRANSPORT_HELLOS, TRANSPORT_HELLOS / 10, 1, now_ns))
 		return REASON_FRAME_BUSY;
 	if (!accepting)
-		return refuse(w, asked, WIRE_ERROR_NOT_READY, "a required dimension is not loaded",
+		return refuse(w, asked, WIRE_ERROR_NOT_READY, "events are not accepted yet",
 		    REASON_FRAME_NOT_READY, now_ns);
 	if (!reply_init(&offer.reply, asked->packet, asked->datagram))
 		return REASON_FRAME_NO_WAY_BACK;
@@ -198,7 +198,7 @@ static enum reason take_data(struct transport_worker *w, struct session *session
 		return refuse(w, asked, WIRE_ERROR_TOO_LARGE, "larger than WELCOME said",
 		    REASON_FRAME_TOO_LARGE, now_ns);
 	if (unlikely(!accepting))
-		return refuse(w, asked, WIRE_ERROR_NOT_READY, "a required dimension is not loaded",
+		return refuse(w, asked, WIRE_ERROR_NOT_READY, "events are not accepted yet",
 		    REASON_FRAME_NOT_READY, now_ns);
 	switch (session_peek(&session->frames, header->sequence, header->base)) {
 	case SESSION_NEW:
