@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "sink_journal.h"
+#include "sink_kafka.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -151,6 +152,8 @@ int daemon_sinks_start(struct daemon *d, struct error *err)
 		else
 			n_rings = worker_rings(d, s, from_workers);
 		rc = sinks[s].create(d->config, (uint8_t)d->n_sinks, &sink, err);
+		if (rc == 0 && sinks[s].create == sink_kafka_create)
+			sink_kafka_checkpoint(sink, window_store_checkpoint(d->windows));
 		if (rc == 0)
 			rc = add_sink(d, sink, rings, n_rings, err);
 	}

@@ -4,6 +4,7 @@
 #include "identity_file.h"
 #include "identity_log.h"
 #include "journal_reader.h"
+#include "kafka_tail.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,20 +17,24 @@
 
 struct window_store {
 	struct engine *engine;
-	struct identity_log *log; /* NULL: nothing is kept */
-	struct journal *journal;  /* NULL: there is none */
-	const char *off;          /* why */
-	bool fresh;               /* nothing ran here before */
+	struct identity_log *log;            /* NULL: nothing is kept */
+	struct journal *journal;             /* NULL: there is none */
+	const char *off;                     /* why */
+	bool fresh;                          /* nothing ran here before */
+	struct kafka_checkpoint *checkpoint; /* NULL: no brokers that outlive the process */
 
 	pthread_t thread;
 	bool running;
 	struct identity_progress progress;
+	struct kafka_tail_progress tail;
 	_Atomic int state; /* enum window_state; restoring thread: rw, control: ro */
 	/* restoring thread until it is done, then control */
 	struct identity_restored restored;
 	uint64_t from_journal; /* marks that the log did not have */
 	struct error error;
 	uint64_t took_ns;
+	uint64_t tail_marks;  /* found in the output topics only */
+	bool tail_not_logged; /* some of them could not be written to the log */
 };
 
 static void describe_streams(const struct engine *engine, struct identity_log_options *options)
@@ -59,6 +64,13 @@ static bool any_window(const struct engine *engine)
 	return false;
 }
 
+static void save_checkpoint(void *context, const char *text, size_t len)
+{
+	struct window_store *store = context;
+
+	identity_log_checkpoint(store->log, text, len);
+}
+
 static int open_log(
     struct window_store *store, const struct config *config, const uint8_t secret[16], struct error *err)
 {
@@ -80,6 +92,13 @@ static int open_log(
 		return ret;
 	listener = identity_log_listener(store->log);
 	ret = completion_listen(store->engine->completion, &listener);
+	if (ret == 0 && config->kafka.enabled && config->durability == DURABILITY_KAFKA) {
+		ret = kafka_checkpoint_create(save_checkpoint, store, &store->checkpoint, err);
+		if (ret != 0)
+			return ret;
+		listener = kafka_checkpoint_listener(store->checkpoint);
+		ret = completion_listen(store->engine->completion, &listener);
+	}
 	if (ret != 0)
 		error_set(err, ret, "too many listeners of completions");
 	return ret;
@@ -98,6 +117,7 @@ int window_store_open(const struct config *config, struct engine *engine, struct
 	store->journal = journal;
 	store->fresh = secret_is_new;
 	atomic_init(&store->state, WINDOW_RESTORING);
+	pthread_mutex_init(&store->tail.mutex, NULL);
 	if (!any_window(engine))
 		store->off = "no stream has a dedup window";
 	else if (config->kafka.enabled && config->kafka.embedded)
@@ -153,6 +173,64 @@ static int restore_journal(struct window_store *store)
 	return journal_each_event(store->journal, store->journal->start, mark_event, &marking, &store->error);
 }
 
+/* An identity that is in the output topics: what the log does not know it learns, and the table with it. */
+static int take_found(void *context, uint16_t stream, const uint64_t key[2], int64_t age_ms)
+{
+	struct window_store *store = context;
+	int64_t now_ms = (int64_t)(clock_mono_ns(store->engine->clock) / 1000000);
+
+	if (!dedup_restore(
+	        store->engine->streams[stream].dedup, key, age_ms, now_ms, &store->restored.evicted))
+		return 0;
+	store->tail_marks++;
+	if (identity_log_add(store->log, stream, key, age_ms) != 0)
+		store->tail_not_logged = true;
+	return 0;
+}
+
+/* From here on the last end is not the orderly one that the checkpoint may speak of. */
+static int reopen_checkpoint(struct window_store *store)
+{
+	static const char clean[] = "\nend clean\n", none[] = "\nend none\n";
+	const char *at =
+	    store->restored.checkpoint != NULL ? strstr(store->restored.checkpoint, clean) : NULL;
+	char *text;
+	int len;
+
+	if (at == NULL)
+		return 0;
+	len = asprintf(&text, "%.*s%s%s", (int)(at - store->restored.checkpoint), store->restored.checkpoint,
+	    none, at + sizeof(clean) - 1);
+	if (len < 0)
+		return -ENOMEM;
+	identity_log_checkpoint(store->log, text, (size_t)len);
+	free(text);
+	return 0;
+}
+
+static int read_topics(struct window_store *store)
+{
+	char cluster[256] = "";
+	struct kafka_tail_options options = {
+	    .engine = store->engine,
+	    .checkpoint = store->restored.checkpoint,
+	    .fresh = store->fresh && store->restored.empty,
+	    .seeds = store->checkpoint,
+	    .cluster = cluster,
+	    .found = take_found,
+	    .context = store,
+	};
+	int ret = reopen_checkpoint(store);
+
+	if (ret != 0)
+		return error_set(&store->error, ret, "no memory");
+	ret = kafka_tail_read(&options, &store->tail, &store->error);
+	/* What the log lacks must be read again by the next start. */
+	if (ret == 0 && !store->tail_not_logged)
+		kafka_checkpoint_ready(store->checkpoint, cluster);
+	return ret;
+}
+
 static void *restore(void *context)
 {
 	struct window_store *store = context;
@@ -163,6 +241,8 @@ static void *restore(void *context)
 		ret = identity_log_start(store->log, &store->error);
 	if (ret == 0)
 		ret = restore_journal(store);
+	if (ret == 0 && store->checkpoint != NULL)
+		ret = read_topics(store);
 	store->took_ns = clock_mono_ns(store->engine->clock) - start_ns;
 	atomic_store_explicit(&store->state, ret == 0 ? WINDOW_READY : WINDOW_FAILED, memory_order_release);
 	return NULL;
@@ -182,6 +262,11 @@ int window_store_start(struct window_store *store, struct error *err)
 	(void)pthread_setname_np(store->thread, "restore");
 	store->running = true;
 	return 0;
+}
+
+struct kafka_checkpoint *window_store_checkpoint(struct window_store *store)
+{
+	return store->checkpoint;
 }
 
 enum window_state window_store_state(struct window_store *store, struct error *err)
@@ -204,11 +289,11 @@ void window_store_summary(struct window_store *store, char *line, size_t size)
 		return;
 	}
 	n = snprintf(line, size,
-	    "dedup windows restored: %" PRIu64 " identities from %u segments, %" PRIu64 " expired, in %.3f s",
-	    r->marks, r->segments, r->expired, (double)store->took_ns / 1e9);
-	if (n > 0 && (size_t)n < size && store->from_journal > 0)
-		n += snprintf(
-		    line + n, size - (size_t)n, "; %" PRIu64 " more from the journal", store->from_journal);
+	    "dedup windows restored: %" PRIu64 " identities from %u segments, %" PRIu64 " more from %" PRIu64
+	    " records of the output topics, %" PRIu64 " more from the journal, %" PRIu64
+	    " expired, in %.3f s",
+	    r->marks, r->segments, store->tail_marks, atomic_load(&store->tail.records), store->from_journal,
+	    r->expired, (double)store->took_ns / 1e9);
 	if (n > 0 && (size_t)n < size && r->damaged > 0)
 		n += snprintf(line + n, size - (size_t)n, "; %" PRIu64 " bytes were damaged", r->damaged);
 	if (n > 0 && (size_t)n < size && r->refused > 0)
@@ -219,6 +304,28 @@ void window_store_summary(struct window_store *store, char *line, size_t size)
 static void add_alarm(json_t *alarms, const char *name, json_t *text)
 {
 	json_array_append_new(alarms, json_pack("{s:s, s:o}", "name", name, "text", text));
+}
+
+static void describe_tail(struct window_store *store, json_t *object)
+{
+	static const char *const stages[] = {[KAFKA_TAIL_WAITING] = "waiting for kafka",
+	    [KAFKA_TAIL_SETTLING] = "settling",
+	    [KAFKA_TAIL_READING] = "reading topics",
+	    [KAFKA_TAIL_DONE] = "done"};
+	const struct kafka_tail_progress *tail = &store->tail;
+
+	json_object_set_new(
+	    object, "topics", json_string(stages[atomic_load_explicit(&tail->stage, memory_order_relaxed)]));
+	json_object_set_new(object, "topic_records",
+	    json_integer((json_int_t)atomic_load_explicit(&tail->records, memory_order_relaxed)));
+	json_object_set_new(object, "topic_records_to_read",
+	    json_integer((json_int_t)atomic_load_explicit(&tail->to_read, memory_order_relaxed)));
+	json_object_set_new(object, "topic_records_skipped",
+	    json_integer((json_int_t)atomic_load_explicit(&tail->skipped, memory_order_relaxed)));
+	pthread_mutex_lock(&store->tail.mutex);
+	if (tail->waiting_for[0] != '\0')
+		json_object_set_new(object, "waiting_for", json_string(tail->waiting_for));
+	pthread_mutex_unlock(&store->tail.mutex);
 }
 
 static void describe_log(struct window_store *store, json_t *object, json_t *alarms)
@@ -264,6 +371,8 @@ json_t *window_store_describe(struct window_store *store, json_t *alarms)
 	        (json_int_t)atomic_load_explicit(&store->progress.total_bytes, memory_order_relaxed)));
 	json_object_set_new(object, "restored",
 	    json_integer((json_int_t)atomic_load_explicit(&store->progress.marks, memory_order_relaxed)));
+	if (store->checkpoint != NULL)
+		describe_tail(store, object);
 	describe_log(store, object, alarms);
 	if (state != WINDOW_READY)
 		return object;
@@ -286,9 +395,14 @@ void window_store_close(struct window_store *store)
 {
 	if (store == NULL)
 		return;
+	atomic_store_explicit(&store->tail.stop, true, memory_order_release);
 	if (store->running)
 		(void)pthread_join(store->thread, NULL);
+	if (store->checkpoint != NULL)
+		kafka_checkpoint_finish(store->checkpoint);
 	identity_log_destroy(store->log);
+	kafka_checkpoint_destroy(store->checkpoint);
+	pthread_mutex_destroy(&store->tail.mutex);
 	free(store->restored.checkpoint);
 	free(store);
 }

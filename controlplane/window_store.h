@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The dedup windows across restarts: what the identity log of the last run says is marked again, on a thread of its
- * own, before the first event is accepted; from then on the log follows what becomes durable.
+ * The dedup windows across restarts: what the identity log of the last run says is marked again, and what the output
+ * topics hold behind its last checkpoint, on a thread of its own, before the first event is accepted; from then on the
+ * log follows what becomes durable.
  *
  * An embedded broker forgets its records with the process; an event that is forgotten must not stay a duplicate, so
  * then there is no log, and every start begins with empty windows.
@@ -28,6 +29,9 @@ int window_store_open(const struct config *config, struct engine *engine, struct
 
 /* Starts to restore. The engine accepts nothing until engine_restored(). */
 int window_store_start(struct window_store *store, struct error *err);
+
+/* What the Kafka sink keeps up to date (sink_kafka_checkpoint()); NULL: nothing. */
+struct kafka_checkpoint *window_store_checkpoint(struct window_store *store);
 
 /* WINDOW_FAILED: err says why, and nothing must be accepted. */
 enum window_state window_store_state(struct window_store *store, struct error *err);

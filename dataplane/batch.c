@@ -147,6 +147,7 @@ struct batch *batch_get(struct batch_pool *pool)
 	batch->arrival_ms = 0;
 	batch->opened_ns = 0;
 	batch->completion = NULL;
+	batch->epoch = 0;
 	atomic_store_explicit(&batch->refs, 0, memory_order_relaxed);
 	memset(batch->sink_data, 0, sizeof(batch->sink_data));
 	return batch;

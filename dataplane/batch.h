@@ -60,6 +60,7 @@ struct batch {
 	uint16_t stream;
 	uint16_t share; /* worker: the stream in whose share of the pool it counts, or BATCH_NO_SHARE */
 	uint32_t n_events, n_records, used;
+	uint32_t epoch; /* of kafka_checkpoint.h; Kafka sink thread: writes, before its first confirmation */
 	int64_t arrival_ms;            /* wall clock of the first event's burst */
 	uint64_t opened_ns;            /* monotonic, for the linger */
 	_Atomic uint32_t refs;         /* sinks that may still touch it */

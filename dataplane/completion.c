@@ -35,6 +35,7 @@ static struct completed describe(const struct batch *batch, uint32_t event)
 	return (struct completed){
 	    .key = {from->key[0], from->key[1]},
 	    .ticket = from->ticket,
+	    .epoch = batch->epoch,
 	    .stream = batch->stream,
 	    .reason = from->reason,
 	    .dead_letter = from->dead_letter,

@@ -44,6 +44,7 @@ struct completion {
 struct completed {
 	uint64_t key[2]; /* keyed hash of the identity; meaningful where `marked` */
 	uint32_t ticket; /* of the sender who waits for it; 0: nobody does */
+	uint32_t epoch;  /* the batch's */
 	uint16_t stream;
 	uint8_t reason; /* enum reason, for dead letters */
 	bool dead_letter;

@@ -48,8 +48,8 @@ struct pending {
 struct identity_log {
 	struct identity_log_options options;
 	uint8_t boot[16];
-	int64_t window_ms; /* the longest */
-	struct ring rings[SINK_MAX];
+	int64_t window_ms;               /* the longest */
+	struct ring rings[SINK_MAX + 1]; /* the last: of the restoring thread */
 	pthread_t thread;
 	bool running; /* control */
 	_Atomic bool stop;
@@ -102,6 +102,30 @@ static void append(void *context, uint8_t sink, const struct completed *events, 
 		atomic_store_explicit(&ring->lost_mono_ms, now_ms, memory_order_relaxed);
 		atomic_fetch_add_explicit(&ring->lost, lost, memory_order_release);
 	}
+}
+
+int identity_log_add(struct identity_log *log, uint16_t stream, const uint64_t key[2], int64_t age_ms)
+{
+	const struct timespec pause = {.tv_nsec = (long)PASS_NS};
+	struct ring *ring = &log->rings[SINK_MAX];
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	int64_t now_ms = (int64_t)(clock_mono_ns(log->options.clock) / 1000000);
+
+	while (head - atomic_load_explicit(&ring->tail, memory_order_acquire) == RING_ENTRIES) {
+		struct identity_log_status status;
+
+		identity_log_status(log, &status);
+		if (status.failing)
+			return -ENOSPC;
+		(void)nanosleep(&pause, NULL);
+	}
+	ring->entries[head % RING_ENTRIES] = (struct ring_entry){
+	    .key = {key[0], key[1]},
+	    .mono_ms = (uint32_t)(now_ms - age_ms),
+	    .stream = stream,
+	};
+	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+	return 0;
 }
 
 struct completion_listener identity_log_listener(struct identity_log *log)
@@ -377,8 +401,8 @@ static bool pass(struct identity_log *log)
 
 	note_ring_losses(log);
 	checkpoint = take_checkpoint(log, at.mono_ms, &len);
-	for (uint32_t s = 0; ok && s < log->options.n_sinks; s++)
-		ok = drain(log, &log->rings[s], &at);
+	for (uint32_t s = 0; ok && s < SINK_MAX + 1; s++)
+		ok = log->rings[s].entries == NULL || drain(log, &log->rings[s], &at);
 	for (uint16_t s = 0; ok && s < log->options.n_streams; s++) {
 		ok = out_has_room(log) || write_out(log);
 		if (ok)
@@ -421,7 +445,7 @@ static void *run(void *context)
 
 static void free_log(struct identity_log *log)
 {
-	for (uint32_t s = 0; s < SINK_MAX; s++)
+	for (uint32_t s = 0; s < SINK_MAX + 1; s++)
 		free(log->rings[s].entries);
 	for (uint32_t s = 0; s < CONFIG_MAX_STREAMS; s++)
 		free(log->pending[s]);
@@ -444,6 +468,9 @@ static bool allocate(struct identity_log *log)
 		if (log->rings[s].entries == NULL)
 			return false;
 	}
+	log->rings[SINK_MAX].entries = calloc(RING_ENTRIES, sizeof(struct ring_entry));
+	if (log->rings[SINK_MAX].entries == NULL)
+		return false;
 	for (uint32_t s = 0; s < log->options.n_streams; s++) {
 		log->pending[s] = calloc(1, sizeof(struct pending));
 		if (log->pending[s] == NULL)

@@ -94,6 +94,10 @@ int identity_log_start(struct identity_log *log, struct error *err);
 /* For completion_listen(). May be used before identity_log_start(), as far as the buffers reach. */
 struct completion_listener identity_log_listener(struct identity_log *log);
 
+/* An identity that the log lacks, of an event that became durable age_ms ago. The restoring thread, after start; waits
+ * for room in its buffer, at most until the log fails: -ENOSPC. */
+int identity_log_add(struct identity_log *log, uint16_t stream, const uint64_t key[2], int64_t age_ms);
+
 /* Everything that the output topics hold up to here is in the log, or will be when this is written: behind all that
  * has been appended so far. Takes a copy; a newer one replaces one that is not written yet. */
 void identity_log_checkpoint(struct identity_log *log, const char *text, size_t len);

@@ -147,7 +147,14 @@ static void serve_reports(struct sink_kafka *kafka, struct kafka_producer *produ
 		for (size_t i = 0; i < n; i++) {
 			if (producer == &kafka->main)
 				answered(kafka, messages[i]->_private);
-			kafka_outcome(kafka, producer, messages[i]->_private, messages[i]->err);
+			{
+				const rd_kafka_message_t *m = messages[i];
+
+				if (kafka->checkpoint != NULL && m->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+					kafka_checkpoint_delivered(kafka->checkpoint,
+					    rd_kafka_topic_name(m->rkt), m->partition, m->offset);
+				kafka_outcome(kafka, producer, m->_private, m->err);
+			}
 		}
 	}
 }

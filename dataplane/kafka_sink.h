@@ -32,6 +32,7 @@
 #define PENSTOCK_KAFKA_SINK_H
 
 #include "clock.h"
+#include "kafka_checkpoint.h"
 #include "kafka_group.h"
 #include "sink.h"
 
@@ -114,6 +115,7 @@ struct sink_kafka {
 	uint32_t dead_letter_max;        /* bytes of key and value */
 	struct kafka_embedded *embedded; /* NULL: brokers of the user's */
 	struct kafka_producer main, alone;
+	struct kafka_checkpoint *checkpoint; /* NULL: nobody asks how far the topics are covered */
 	struct kafka_headers *headers[CONFIG_MAX_STREAMS]; /* what is the same for all records of a stream */
 	int32_t partitions[CONFIG_MAX_STREAMS][RECORD_KINDS]; /* record: batch; 0: not known yet */
 	uint64_t partitions_ns;                               /* when to ask for them again */

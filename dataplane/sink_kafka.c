@@ -22,6 +22,8 @@ static int kafka_submit(struct sink *sink, struct batch *batch)
 	slot = kafka_slot_get(kafka, batch);
 	if (slot == NULL)
 		return -EAGAIN;
+	if (kafka->checkpoint != NULL)
+		kafka_checkpoint_batch(kafka->checkpoint, batch);
 	kafka->current = slot;
 	kafka_produce_current(kafka);
 	return 0;
@@ -61,6 +63,11 @@ static void publish_status(struct sink_kafka *kafka)
 	atomic_store_explicit(&status->topics_unknown, topics_unknown, memory_order_relaxed);
 }
 
+void sink_kafka_checkpoint(struct sink *sink, struct kafka_checkpoint *checkpoint)
+{
+	((struct sink_kafka *)sink)->checkpoint = checkpoint;
+}
+
 static int kafka_poll(struct sink *sink, int timeout_ms)
 {
 	struct sink_kafka *kafka = (struct sink_kafka *)sink;
@@ -82,6 +89,8 @@ static int kafka_poll(struct sink *sink, int timeout_ms)
 		kafka_produce_todo(kafka);
 	}
 	kafka_produce_current(kafka);
+	if (kafka->checkpoint != NULL)
+		kafka_checkpoint_tick(kafka->checkpoint, now_ns);
 	publish_status(kafka);
 	confirmed = kafka->confirmed;
 	kafka->confirmed = 0;

@@ -15,4 +15,8 @@ rd_kafka_mock_cluster_t *sink_kafka_cluster(struct sink *sink);
 /* The producer; another one after a fatal error, NULL while there is none. */
 rd_kafka_t *sink_kafka_handle(struct sink *sink);
 
+/* Keeps the checkpoint up to date. Before the sink's thread is started; it must outlive the sink. */
+struct kafka_checkpoint;
+void sink_kafka_checkpoint(struct sink *sink, struct kafka_checkpoint *checkpoint);
+
 #endif
