@@ -272,9 +272,60 @@ static void bad_usage(void **state)
 		}
 		assert_int_equal(cmd_send(argc, argv), 2);
 	}
+	char *ack[][9] = {
+	    {"send", "--ack", "--to", "127.0.0.1:9", NULL}, /* which stream? */
+	    {"send", "--ack", "--stream", "s", NULL},       /* where to? */
+	    {"send", "--ack", "--stream", "s", "--to", "nowhere", NULL},
+	    {"send", "--ack", "--stream", "s", "--to", "127.0.0.1:9", "--source-ports", "2", NULL},
+	    {"send", "--ack", "--stream", "s", "--to", "127.0.0.1:9", "--key-file", "/nonexistent", NULL},
+	    {"send", "--stream", "s", "--to", "127.0.0.1:9", NULL},
+	    {"send", "--to", "127.0.0.1:9", "--to", "127.0.0.1:10", NULL},
+	    {"send", "--ack", "--stream", "s", "--to", "127.0.0.1:9", "word", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(ack) / sizeof(ack[0]); i++) {
+		int argc = 0;
+
+		while (ack[i][argc] != NULL)
+			argc++;
+		assert_int_equal(cmd_send(argc, ack[i]), 2);
+	}
 	char *missing[] = {"send", "--to", "127.0.0.1:9", "--file", "/nonexistent/events"};
 
 	assert_int_equal(cmd_send(5, missing), 1);
+}
+
+/* Nobody answers: every line has its outcome all the same, and the status says that it is not done. */
+static void acknowledged_by_nobody(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char path[64], record[] = "/tmp/penstock-acked-XXXXXX", to[32], line[64];
+	char *argv[] = {"send", "--ack", "--stream", "s", "--to", to, "--file", path, "--acked", record,
+	    "--deadline", "0.2"};
+	uint32_t n = 0;
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	make_file(path, 100);
+	close(mkstemp(record));
+	snprintf(to, sizeof(to), "127.0.0.1:%u", ntohs(at.sin_port));
+	assert_int_equal(cmd_send(12, argv), 1);
+	file = fopen(record, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		n += strstr(line, " unknown\n") != NULL;
+	fclose(file);
+	assert_int_equal(n, 100);
+	while (recv(fd, line, sizeof(line), MSG_DONTWAIT | MSG_TRUNC) == 88)
+		n--; /* HELLO, and nothing else */
+	assert_true(n < 100 && recv(fd, line, sizeof(line), MSG_DONTWAIT) < 0);
+	close(fd);
+	unlink(path);
+	unlink(record);
 }
 
 /* The bucket never gives out more than the rate and its own depth. */
@@ -353,6 +404,7 @@ int main(void)
 	    cmocka_unit_test(a_long_line_is_an_error),
 	    cmocka_unit_test(nobody_listens),
 	    cmocka_unit_test(bad_usage),
+	    cmocka_unit_test(acknowledged_by_nobody),
 	    cmocka_unit_test(the_rate_is_kept),
 	    cmocka_unit_test(lines_of_any_shape),
 	};
