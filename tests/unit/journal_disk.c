@@ -326,7 +326,8 @@ void disk_crash(struct disk *disk, uint64_t keep)
 			    file->durable_size > file->size ? file->durable_size : file->size;
 		else
 			file->durable_size = file->size;
-		memcpy(file->now, file->durable, file->room);
+		if (file->room > 0)
+			memcpy(file->now, file->durable, file->room);
 		file->size = file->durable_size;
 		file->durable_name = true;
 		file->deleted = false;
