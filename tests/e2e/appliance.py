@@ -24,6 +24,7 @@ from pathlib import Path
 NEAR, FAR = 'pst0', 'pst1'
 NEAR_IP, FAR_IP = '198.18.0.1', '198.18.0.2'
 SKIP = 77
+CATALOG_TOPICS = ('raw_events_topic', 'enriched_events_topic', 'dead_letter_topic_enrichment')
 DEADLINE_S = 120  # for anything that takes a second on an idle machine
 HUGE_KNOB = Path('/proc/sys/vm/nr_hugepages')
 HUGE_LOCK = '/run/lock/penstock-e2e-hugepages'
@@ -274,6 +275,26 @@ class Daemon:
             elif time.monotonic() > since + 30:
                 raise Failed(f'nothing has moved for 30 s: {received} events were sent, {json.dumps(self.status())}')
             time.sleep(0.05)
+
+
+# ---- brokers ----
+
+class Broker:
+    """Kafka brokers in another process (mock_broker.c) that do as they are told."""
+
+    def __init__(self, program, topics=CATALOG_TOPICS):
+        self.process = subprocess.Popen([program, *topics], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.address = self.process.stdout.readline().decode().strip()
+
+    def tell(self, word):
+        self.process.stdin.write(word.encode() + b'\n')
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != b'ok\n':
+            raise Failed(f'the broker does not do "{word}"')
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 # ---- senders ----

@@ -6,30 +6,13 @@ and what could not be delivered at the end is counted as that.
 Usage: broker_outage.py MOCK_BROKER
 """
 import json
-import subprocess
 import sys
 
 import appliance
-from appliance import PENSTOCK, Failed, command, consume, event_bytes, example, stored, wait_until
+from appliance import CATALOG_TOPICS as TOPICS
+from appliance import PENSTOCK, Broker, command, consume, event_bytes, example, stored, wait_until
 
-TOPICS = ('raw_events_topic', 'enriched_events_topic', 'dead_letter_topic_enrichment')
 PART = 2000
-
-
-class Broker:
-    def __init__(self, program):
-        self.process = subprocess.Popen([program, *TOPICS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.address = self.process.stdout.readline().decode().strip()
-
-    def tell(self, word):
-        self.process.stdin.write(word.encode() + b'\n')
-        self.process.stdin.flush()
-        if self.process.stdout.readline() != b'ok\n':
-            raise Failed(f'the broker does not do "{word}"')
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def identities(records):

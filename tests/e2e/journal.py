@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-from appliance import DEADLINE_S, PENSTOCKD, Failed, Tap, UnixConnection, command, consume, wait_until
+from appliance import DEADLINE_S, PENSTOCKD, Broker, Failed, Tap, UnixConnection, command, consume, wait_until
 
 TOPICS = ('raw', 'enriched', 'dead')
 SEED = 7
@@ -36,22 +36,6 @@ streams:
     dedup: {{budget_mb: 4}}
     output: {{raw: raw, enriched: enriched, dead_letter: dead}}
 """
-
-
-class Broker:
-    def __init__(self, program):
-        self.process = subprocess.Popen([program, *TOPICS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.address = self.process.stdout.readline().decode().strip()
-
-    def tell(self, word):
-        self.process.stdin.write(word.encode() + b'\n')
-        self.process.stdin.flush()
-        if self.process.stdout.readline() != b'ok\n':
-            raise Failed(f'the broker does not do "{word}"')
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 class Daemon:
@@ -254,7 +238,7 @@ def full_disk(test, broker, directory, first):
 
 def main():
     test = Tap()
-    broker = Broker(sys.argv[1])
+    broker = Broker(sys.argv[1], TOPICS)
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     with tempfile.TemporaryDirectory(prefix='pst-journal-') as directory:
         try:
