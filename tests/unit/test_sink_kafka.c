@@ -508,6 +508,20 @@ static void a_full_queue_is_waited_for(void **state)
 	stop(&fixture, sink, brokers);
 }
 
+/* A broker of the test's own, which does not know the topic before the producer asks for the first time. */
+static struct kafka_embedded *broker_without(struct fixture *fixture, const char *topic)
+{
+	struct kafka_embedded *embedded;
+	struct error err;
+
+	property(fixture, "topic.metadata.propagation.max.ms", "0");
+	assert_int_equal(kafka_embedded_create(&fixture->config, &embedded, &err), 0);
+	rd_kafka_mock_topic_set_error(
+	    kafka_embedded_cluster(embedded), topic, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	fixture->config.kafka.bootstrap = (char *)(uintptr_t)kafka_embedded_address(embedded);
+	return embedded;
+}
+
 /* A topic's part of the description. */
 static json_int_t topic_number(struct sink *sink, const char *topic, const char *name, const char *state)
 {
@@ -535,16 +549,11 @@ static void a_missing_topic_stops_no_other(void **state)
 	struct kafka_embedded *embedded;
 	struct sink *sink;
 	char *brokers;
-	struct error err;
 
 	(void)state;
 	begin(&fixture);
-	property(&fixture, "topic.metadata.propagation.max.ms", "0");
 	property(&fixture, "queue.buffering.max.messages", "2000");
-	assert_int_equal(kafka_embedded_create(&fixture.config, &embedded, &err), 0);
-	rd_kafka_mock_topic_set_error(
-	    kafka_embedded_cluster(embedded), "raw", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-	fixture.config.kafka.bootstrap = (char *)(uintptr_t)kafka_embedded_address(embedded);
+	embedded = broker_without(&fixture, "raw");
 	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 8000, 1000);
 	wait_for_error(sink, "topic raw");
@@ -600,23 +609,17 @@ static void no_broker_confirms_nothing(void **state)
 	fixture_fini(&fixture);
 }
 
-/* A topic that is unknown at first: said so, tried again, delivered once it is there. The broker is the test's
- * own, so that the topic is unknown before the producer asks for the first time. */
+/* A topic that is unknown at first: said so, tried again, delivered once it is there. */
 static void an_unknown_topic_is_waited_for(void **state)
 {
 	struct fixture fixture = {0};
 	struct kafka_embedded *embedded;
 	struct sink *sink;
 	char *brokers;
-	struct error err;
 
 	(void)state;
 	fixture_init(&fixture, 8);
-	property(&fixture, "topic.metadata.propagation.max.ms", "0");
-	assert_int_equal(kafka_embedded_create(&fixture.config, &embedded, &err), 0);
-	rd_kafka_mock_topic_set_error(
-	    kafka_embedded_cluster(embedded), "enriched", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-	fixture.config.kafka.bootstrap = (char *)(uintptr_t)kafka_embedded_address(embedded);
+	embedded = broker_without(&fixture, "enriched");
 	sink = start(&fixture, &brokers);
 	fixture_submit_events(&fixture, sink, 1000, 1000);
 	wait_for_error(sink, "topic enriched");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dlq/replay_state.h"
 
+#include "file_replace.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,45 +115,29 @@ int replay_state_note(struct replay_state *state, const struct dlq_record *recor
 	return json_object_set_new(state->next, key, json_integer(record->number + 1)) == 0 ? 0 : -ENOMEM;
 }
 
-static int write_durably(const char *path, const char *text, struct error *err)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), rc = 0;
-	size_t len = strlen(text);
-
-	if (fd < 0)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	while (rc == 0 && len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0) {
-			rc = error_set(err, -errno, "%s: %s", path, strerror(errno));
-		} else {
-			text += n;
-			len -= (size_t)n;
-		}
-	}
-	if (rc == 0 && fsync(fd) != 0)
-		rc = error_set(err, -errno, "%s: %s", path, strerror(errno));
-	close(fd);
-	return rc;
-}
-
 int replay_state_save(struct replay_state *state, struct error *err)
 {
-	char *text, *path = NULL;
+	char *text, *directory, *slash;
 	int rc;
 
 	if (state->path == NULL)
 		return 0;
 	text = json_dumps(state->document, JSON_INDENT(1));
-	if (text == NULL || asprintf(&path, "%s.new", state->path) < 0) {
-		free(text);
-		return error_set(err, -ENOMEM, "no memory");
+	directory = strdup(state->path);
+	if (text == NULL || directory == NULL) {
+		rc = error_set(err, -ENOMEM, "no memory");
+		goto out;
 	}
-	rc = write_durably(path, text, err);
-	if (rc == 0 && rename(path, state->path) != 0)
-		rc = error_set(err, -errno, "%s: %s", state->path, strerror(errno));
+	slash = strrchr(directory, '/');
+	if (slash == NULL) {
+		rc = file_replace(".", state->path, text, strlen(text), 0644, err);
+	} else {
+		*slash = '\0';
+		rc = file_replace(
+		    slash == directory ? "/" : directory, slash + 1, text, strlen(text), 0644, err);
+	}
+out:
 	free(text);
-	free(path);
+	free(directory);
 	return rc;
 }
