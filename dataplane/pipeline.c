@@ -152,10 +152,13 @@ static void dedup_refused(struct pipeline *p, struct event *event)
 {
 	struct dedup *dedup = p->engine->streams[event->stream].dedup;
 	enum reason why = (enum reason)event->reason;
+	/* With its mark, which stands before it: a replay that fails is another failure. */
+	uint32_t mark =
+	    replay_mark_len(event->flags >> EVENT_REPLAYS_SHIFT, (event->flags & EVENT_OWN_MARK) != 0);
 	uint32_t evicted = 0;
 	enum dedup_answer answer;
 
-	dedup_hash_refused(dedup, event->data, event->len, event->key);
+	dedup_hash_refused(dedup, event->data - mark, event->len + mark, event->key);
 	answer = dedup_test_and_insert(dedup, event->key, p->burst->mono_ms, &evicted);
 	p->ledger->stream[event->stream].dedup_evicted += evicted;
 	if (answer == DEDUP_NEW)

@@ -40,6 +40,12 @@ static inline uint32_t replay_mark_read(const char *line, uint32_t len, uint8_t 
 	return at + 1;
 }
 
+/* How long such a mark is; 0 for an event that is no replay. */
+static inline uint32_t replay_mark_len(uint8_t replays, bool own_mark)
+{
+	return replays == 0 ? 0 : 3 + (replays >= 10) + own_mark;
+}
+
 /* Writes a mark, without a NUL. Returns its length. */
 static inline uint32_t replay_mark_write(char out[REPLAY_MARK_MAX_BYTES], uint8_t replays, bool own_mark)
 {

@@ -20,6 +20,7 @@ static void marks_are_read_as_they_are_written(void **state)
 			bool own_mark = !own;
 
 			assert_in_range(len, 3, REPLAY_MARK_MAX_BYTES);
+			assert_int_equal(replay_mark_len(replays, own != 0), len);
 			memcpy(line + len, "{}", 2);
 			assert_int_equal(replay_mark_read(line, len + 2, &found, &own_mark), len);
 			assert_int_equal(found, replays);
