@@ -68,6 +68,7 @@ struct daemon {
 	struct journal_feeder *feeder;               /* likewise */
 	uint64_t damage_told;                        /* of the journal, in the log */
 	struct sink_thread *sinks[ENGINE_MAX_SINKS]; /* with a journal it comes first */
+	bool sinks_stopped;                          /* those behind the journal, and its feeder */
 	uint32_t n_sinks;
 	struct ethdev *ethdevs[CONFIG_MAX_SOURCES];
 	uint32_t n_ethdevs;

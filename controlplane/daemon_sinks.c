@@ -183,8 +183,9 @@ int daemon_sinks_stop(struct daemon *d, uint64_t deadline_ns, struct error *err)
 		if (sink_thread_stop(d->sinks[s], deadline_ns) != 0)
 			rc = -ETIMEDOUT;
 	}
-	if (d->feeder == NULL)
+	if (d->feeder == NULL || d->sinks_stopped)
 		return rc;
+	d->sinks_stopped = true;
 	journal_feeder_pause(d->feeder);
 	for (uint32_t s = n_settling; s < d->n_sinks; s++)
 		(void)sink_thread_stop(d->sinks[s], deadline_ns);
