@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -295,6 +296,28 @@ static void bad_usage(void **state)
 	assert_int_equal(cmd_send(5, missing), 1);
 }
 
+/* Nobody answers, and there is more than the client's memory holds: the deadline comes all the same. */
+static void more_than_memory_for_nobody(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char path[64], to[32];
+	char *argv[] = {"send", "--ack", "--stream", "s", "--to", to, "--file", path, "--deadline", "0.2"};
+	struct stat file;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	make_file(path, 200000);
+	assert_int_equal(stat(path, &file), 0);
+	assert_true(file.st_size > 2 * 8 << 20);
+	snprintf(to, sizeof(to), "127.0.0.1:%u", ntohs(at.sin_port));
+	assert_int_equal(cmd_send(10, argv), 1);
+	close(fd);
+	unlink(path);
+}
+
 /* Nobody answers: every line has its outcome all the same, and the status says that it is not done. */
 static void acknowledged_by_nobody(void **state)
 {
@@ -405,6 +428,7 @@ int main(void)
 	    cmocka_unit_test(nobody_listens),
 	    cmocka_unit_test(bad_usage),
 	    cmocka_unit_test(acknowledged_by_nobody),
+	    cmocka_unit_test(more_than_memory_for_nobody),
 	    cmocka_unit_test(the_rate_is_kept),
 	    cmocka_unit_test(lines_of_any_shape),
 	};

@@ -20,6 +20,8 @@ struct acked {
 	FILE *record;
 	bool regular, tty;
 	double start, next, last;
+	double stuck; /* since when there is no room and nothing was completed; 0: that is not so */
+	uint64_t stuck_completed;
 	uint64_t last_completed;
 	char shown[PENSTOCK_ERROR_BYTES]; /* the client's error that was shown last */
 	struct penstock_event events[BATCH];
@@ -128,6 +130,30 @@ static int wait_for_input(struct acked *a)
 	return poll(fds, 2, timeout) > 0 && fds[0].revents != 0;
 }
 
+static int out_of_time(const struct acked *a, struct error *err)
+{
+	const char *why = penstock_error(a->client);
+
+	return error_set(
+	    err, -ETIMEDOUT, "not all events were completed in time%s%s", why[0] != '\0' ? ": " : "", why);
+}
+
+/* The client has no room. Without this the deadline would never come for input that is larger than its memory. */
+static int check_stuck(struct acked *a, struct error *err)
+{
+	struct penstock_stats stats;
+	double now = seconds_now();
+
+	penstock_get_stats(a->client, &stats);
+	if (a->stuck == 0 || stats.events - stats.pending != a->stuck_completed) {
+		a->stuck = now;
+		a->stuck_completed = stats.events - stats.pending;
+	}
+	return a->options->deadline_ms >= 0 && now - a->stuck >= a->options->deadline_ms / 1e3
+	           ? out_of_time(a, err)
+	           : 0;
+}
+
 static int offer(struct acked *a, struct error *err)
 {
 	int taken = penstock_send(a->client, a->events + a->at, a->n - a->at, 0);
@@ -138,7 +164,12 @@ static int offer(struct acked *a, struct error *err)
 	a->at += (uint32_t)taken;
 	/* No room: until something has been completed. */
 	taken = penstock_poll(a->client, a->at < a->n ? WAIT_MS : 0);
-	return taken < 0 ? error_set(err, taken, "%s", penstock_error(a->client)) : 0;
+	if (taken < 0)
+		return error_set(err, taken, "%s", penstock_error(a->client));
+	if (a->at < a->n)
+		return check_stuck(a, err);
+	a->stuck = 0;
+	return 0;
 }
 
 static int interrupted(const struct acked *a, struct error *err)
@@ -190,8 +221,7 @@ static int finish(struct acked *a, struct error *err)
 		if (ret != -ETIMEDOUT && ret != -EINTR)
 			return error_set(err, ret, "%s", penstock_error(a->client));
 		if (a->options->deadline_ms >= 0 && seconds_now() >= end)
-			return error_set(err, -ETIMEDOUT, "not all events were completed in time%s%s",
-			    penstock_error(a->client)[0] != '\0' ? ": " : "", penstock_error(a->client));
+			return out_of_time(a, err);
 	}
 }
 

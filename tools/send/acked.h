@@ -16,7 +16,7 @@ struct acked_options {
 	struct penstock_options client; /* all but on_complete and context */
 	const char *record;             /* file for the outcome of each line, or NULL */
 	bool json;
-	int deadline_ms; /* after the last line; PENSTOCK_FOREVER: none */
+	int deadline_ms; /* after the last line, or after the last outcome without room; PENSTOCK_FOREVER: none */
 	const volatile sig_atomic_t *interrupted;
 };
 

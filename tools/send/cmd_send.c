@@ -286,7 +286,11 @@ int cmd_send(int argc, char **argv)
 	        NULL},
 	    {"spill", "FILE", "with --ack: keep there what no appliance takes; the next run sends it", NULL},
 	    {"spill-mb", "N", "with --spill: its largest size (default 1024)", NULL},
-	    {"deadline", "SECONDS", "with --ack: wait so long after the last line (default: for ever)", NULL},
+	    {"deadline", "SECONDS",
+	        "with --ack: give up so long after the last line, or when nothing was completed for so long "
+	        "and "
+	        "there is no room for the next one (default: never)",
+	        NULL},
 	    {"json", NULL, "summary and progress as JSON", NULL},
 	    {NULL, NULL, NULL, NULL},
 	};
