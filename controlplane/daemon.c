@@ -124,6 +124,8 @@ static void tick(struct daemon *d)
 	daemon_journal_tick(d);
 	check_leaks(d);
 	update_readiness(d);
+	if (d->restored && daemon_reconcile_tick(d, &d->failure) != 0)
+		d->failed = true;
 }
 
 static bool input_ended(const struct daemon *d)

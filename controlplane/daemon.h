@@ -13,6 +13,7 @@
 #include "dimension_store.h"
 #include "engine.h"
 #include "journal_feeder.h"
+#include "journal_reconcile.h"
 #include "sink_thread.h"
 #include "source_store.h"
 #include "source_ethdev.h"
@@ -66,6 +67,8 @@ struct daemon {
 	bool secret_is_new;
 	struct journal *journal;                     /* NULL: durability is not journal */
 	struct journal_feeder *feeder;               /* likewise */
+	struct journal_reconcile *reconcile;         /* NULL: there is nothing to reconcile */
+	bool reconciled;                             /* the feeder knows */
 	uint64_t damage_told;                        /* of the journal, in the log */
 	struct sink_thread *sinks[ENGINE_MAX_SINKS]; /* with a journal it comes first */
 	bool sinks_stopped;                          /* those behind the journal, and its feeder */

@@ -88,7 +88,9 @@ int daemon_journal_open(struct daemon *d, struct error *err)
 void daemon_journal_close(struct daemon *d)
 {
 	journal_feeder_destroy(d->feeder);
+	journal_reconcile_close(d->reconcile);
 	journal_close(d->journal);
+	d->reconcile = NULL;
 	d->feeder = NULL;
 	d->journal = NULL;
 }
@@ -164,7 +166,36 @@ int daemon_sinks_start(struct daemon *d, struct error *err)
 
 int daemon_feeder_start(struct daemon *d, struct error *err)
 {
-	return d->feeder == NULL ? 0 : journal_feeder_start(d->feeder, NULL, err);
+	int rc;
+
+	if (d->feeder == NULL)
+		return 0;
+	rc = journal_reconcile_start(d->engine, d->journal, &d->reconcile, err);
+	return rc != 0 ? rc : journal_feeder_start(d->feeder, NULL, err);
+}
+
+int daemon_reconcile_tick(struct daemon *d, struct error *err)
+{
+	if (d->feeder == NULL || d->reconciled)
+		return 0;
+	if (d->reconcile == NULL) {
+		journal_feeder_reconcile(d->feeder, NULL, NULL);
+		d->reconciled = true;
+		return 0;
+	}
+	switch (journal_reconcile_state(d->reconcile, err)) {
+	case RECONCILE_READING:
+		return 0;
+	case RECONCILE_FAILED:
+		return error_prefix(err, -EIO, "journal: what is in the topics already");
+	case RECONCILE_DONE:
+		break;
+	}
+	log_line(LOG_INFO, "journal: %" PRIu64 " records of its events are in the output topics already",
+	    journal_reconcile_found(d->reconcile));
+	journal_feeder_reconcile(d->feeder, journal_reconcile_delivered, d->reconcile);
+	d->reconciled = true;
+	return 0;
 }
 
 void daemon_feeder_stop(struct daemon *d)

@@ -22,6 +22,9 @@ void daemon_sinks_destroy(struct daemon *daemon);
 
 /* When the dedup windows are restored: from here on the journal is delivered. */
 int daemon_feeder_start(struct daemon *daemon, struct error *err);
+
+/* Lets the feeder replay what an earlier run left, once it is known what of it is in Kafka already. Every tick. */
+int daemon_reconcile_tick(struct daemon *daemon, struct error *err);
 void daemon_feeder_stop(struct daemon *daemon);
 
 /* Says once of every damaged place that the log does not know yet. */

@@ -264,6 +264,8 @@ static json_t *status_journal(const struct daemon *d, json_t *alarms)
 
 	journal_describe(d->journal, object);
 	journal_feeder_describe(d->feeder, object);
+	if (d->reconcile != NULL)
+		json_object_set_new(object, "reconcile", journal_reconcile_describe(d->reconcile));
 	state = json_string_value(json_object_get(object, "state"));
 	if (strcmp(state, "ok") != 0)
 		json_array_append_new(alarms, json_pack("{s:s, s:O}", "name", "journal_not_writable", "text",

@@ -174,11 +174,13 @@ static int restore_journal(struct window_store *store)
 }
 
 /* An identity that is in the output topics: what the log does not know it learns, and the table with it. */
-static int take_found(void *context, uint16_t stream, const uint64_t key[2], int64_t age_ms)
+static int take_found(
+    void *context, uint16_t stream, enum record_kind kind, const uint64_t key[2], int64_t age_ms)
 {
 	struct window_store *store = context;
 	int64_t now_ms = (int64_t)(clock_mono_ns(store->engine->clock) / 1000000);
 
+	(void)kind;
 	if (!dedup_restore(
 	        store->engine->streams[stream].dedup, key, age_ms, now_ms, &store->restored.evicted))
 		return 0;
@@ -306,28 +308,6 @@ static void add_alarm(json_t *alarms, const char *name, json_t *text)
 	json_array_append_new(alarms, json_pack("{s:s, s:o}", "name", name, "text", text));
 }
 
-static void describe_tail(struct window_store *store, json_t *object)
-{
-	static const char *const stages[] = {[KAFKA_TAIL_WAITING] = "waiting for kafka",
-	    [KAFKA_TAIL_SETTLING] = "settling",
-	    [KAFKA_TAIL_READING] = "reading topics",
-	    [KAFKA_TAIL_DONE] = "done"};
-	const struct kafka_tail_progress *tail = &store->tail;
-
-	json_object_set_new(
-	    object, "topics", json_string(stages[atomic_load_explicit(&tail->stage, memory_order_relaxed)]));
-	json_object_set_new(object, "topic_records",
-	    json_integer((json_int_t)atomic_load_explicit(&tail->records, memory_order_relaxed)));
-	json_object_set_new(object, "topic_records_to_read",
-	    json_integer((json_int_t)atomic_load_explicit(&tail->to_read, memory_order_relaxed)));
-	json_object_set_new(object, "topic_records_skipped",
-	    json_integer((json_int_t)atomic_load_explicit(&tail->skipped, memory_order_relaxed)));
-	pthread_mutex_lock(&store->tail.mutex);
-	if (tail->waiting_for[0] != '\0')
-		json_object_set_new(object, "waiting_for", json_string(tail->waiting_for));
-	pthread_mutex_unlock(&store->tail.mutex);
-}
-
 static void describe_log(struct window_store *store, json_t *object, json_t *alarms)
 {
 	struct identity_log_status status;
@@ -372,7 +352,7 @@ json_t *window_store_describe(struct window_store *store, json_t *alarms)
 	json_object_set_new(object, "restored",
 	    json_integer((json_int_t)atomic_load_explicit(&store->progress.marks, memory_order_relaxed)));
 	if (store->checkpoint != NULL)
-		describe_tail(store, object);
+		(void)kafka_tail_describe(&store->tail, object);
 	describe_log(store, object, alarms);
 	if (state != WINDOW_READY)
 		return object;

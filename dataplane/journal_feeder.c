@@ -194,6 +194,7 @@ void journal_feeder_reconcile(struct journal_feeder *feeder, journal_skip_fn ski
 {
 	feeder->tools.skip = skip;
 	feeder->tools.skip_context = context;
+	atomic_store_explicit(&feeder->tools.reconciled, true, memory_order_release);
 }
 
 /* ---- the thread ---- */

@@ -37,7 +37,8 @@ int journal_feeder_create(struct journal *journal, const struct journal_feeder_s
 /* The rings of one sink, for sink_thread_start(). Returns how many; the array belongs to the feeder. */
 size_t journal_feeder_rings(struct journal_feeder *feeder, uint32_t sink, struct rte_ring *const **rings);
 
-/* Which records of the replay are in Kafka already. Before start. */
+/* Which records of the replay are in Kafka already (NULL: none is known to be). Until then, once, the replay to such sinks waits;
+ * everything else goes on. Control thread. */
 void journal_feeder_reconcile(struct journal_feeder *feeder, journal_skip_fn skip, void *context);
 
 int journal_feeder_start(struct journal_feeder *feeder, const cpu_set_t *cpus, struct error *err);

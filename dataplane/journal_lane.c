@@ -73,12 +73,18 @@ static void add_event(struct batch *batch, const struct journal_event *from, uin
 	atomic_init(&event->pending, 0);
 }
 
+/* Whether some of it may be in the sink already. */
+static bool is_replay(
+    const struct lane *lane, const struct lane_tools *tools, const struct journal_record *record)
+{
+	return lane->reconciled && record->sequence < tools->journal->opened_end.sequence;
+}
+
 /* Those records of the journal's that are the lane's. */
 static void add_records(struct lane *lane, const struct lane_tools *tools,
     const struct journal_record *record, uint32_t first_event, uint32_t base)
 {
-	bool replay =
-	    tools->skip != NULL && lane->reconciled && record->sequence < tools->journal->opened_end.sequence;
+	bool replay = is_replay(lane, tools, record) && tools->skip != NULL;
 	struct batch *batch = lane->filling;
 
 	for (uint32_t i = 0; i < record->n_records; i++) {
@@ -136,6 +142,9 @@ int lane_feed(struct lane *lane, struct lane_tools *tools, struct error *err)
 
 		rc = journal_next(tools->reader, &lane->cursor, &record, err);
 		if (rc <= 0)
+			break;
+		if (is_replay(lane, tools, &record) &&
+		    !atomic_load_explicit(&tools->reconciled, memory_order_acquire))
 			break;
 		if (wanted(lane, &record)) {
 			if (lane->filling != NULL && !fits(lane->filling, &record))

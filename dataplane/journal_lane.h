@@ -40,6 +40,8 @@ struct lane_tools {
 	uint32_t n_idle;
 	journal_skip_fn skip; /* NULL: nothing is */
 	void *skip_context;
+	_Atomic bool
+	    reconciled; /* control: rw, feeder: ro. Until then the replay of such lanes waits for `skip` */
 };
 
 struct lane {

@@ -3,6 +3,7 @@
 
 #include "json.h"
 #include "kafka_conf.h"
+#include "replay_mark.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -138,6 +139,11 @@ static int add_topic(struct tail *tail, const char *name, enum record_kind kind,
 	return 0;
 }
 
+static bool reads_raw(const struct tail *tail, const struct config_stream *config)
+{
+	return config->topic_raw != NULL && (config->topic_enriched == NULL || tail->options->every_output);
+}
+
 static int add_topics(struct tail *tail, struct error *err)
 {
 	int ret = 0;
@@ -147,8 +153,10 @@ static int add_topics(struct tail *tail, struct error *err)
 
 		if (tail->options->engine->streams[s].dedup == NULL)
 			continue;
-		ret = c->topic_enriched != NULL ? add_topic(tail, c->topic_enriched, RECORD_ENRICHED, err)
-		                                : add_topic(tail, c->topic_raw, RECORD_RAW, err);
+		if (c->topic_enriched != NULL)
+			ret = add_topic(tail, c->topic_enriched, RECORD_ENRICHED, err);
+		if (ret == 0 && reads_raw(tail, c))
+			ret = add_topic(tail, c->topic_raw, RECORD_RAW, err);
 		if (ret == 0)
 			ret = add_topic(tail, c->topic_dead_letter, RECORD_DEAD_LETTER, err);
 	}
@@ -218,17 +226,24 @@ static bool checkpoint_offset(const struct tail *tail, const struct part *part, 
 }
 
 /* Without a checkpoint: from the first record that is inside the longest window. */
-static int64_t offset_by_time(struct tail *tail, const struct part *part, int64_t low)
+static int64_t longest_window_ago(const struct tail *tail)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	int64_t window_ms = 0, offset;
+	int64_t window_ms = 0;
 
 	for (uint16_t s = 0; s < tail->options->engine->n_streams; s++)
 		if (tail->options->engine->streams[s].dedup != NULL &&
 		    tail->config->streams[s].dedup_window_ms > window_ms)
 			window_ms = tail->config->streams[s].dedup_window_ms;
+	return clock_wall_ms(tail->options->engine->clock) - window_ms;
+}
+
+static int64_t offset_by_time(struct tail *tail, const struct part *part, int64_t low)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	int64_t offset;
+
 	rd_kafka_topic_partition_list_add(list, part->name, part->number)->offset =
-	    clock_wall_ms(tail->options->engine->clock) - window_ms;
+	    tail->options->since_ms != 0 ? tail->options->since_ms : longest_window_ago(tail);
 	offset = rd_kafka_offsets_for_times(tail->rk, list, CALL_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
 	                 list->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[0].offset >= 0
 	             ? list->elems[0].offset
@@ -419,8 +434,8 @@ static bool equals(const char *text, const char *value, size_t len)
 	return value != NULL && strlen(text) == len && memcmp(text, value, len) == 0;
 }
 
-/* Only what came past the dedup window left a mark there: an event that is mended and sent again must pass. */
-static bool was_marked(const rd_kafka_message_t *message)
+/* Whether it came past the dedup window before it failed: then its identity is marked. */
+static bool failed_late(const rd_kafka_message_t *message)
 {
 	size_t len;
 	const char *stage = header(message, "penstock.error.stage", &len);
@@ -430,11 +445,11 @@ static bool was_marked(const rd_kafka_message_t *message)
 
 static bool writes_to(const struct config_stream *c, const struct part *part)
 {
-	const char *topic = part->kind == RECORD_DEAD_LETTER ? c->topic_dead_letter
-	                    : c->topic_enriched != NULL      ? c->topic_enriched
-	                                                     : c->topic_raw;
+	const char *const topics[RECORD_KINDS] = {[RECORD_RAW] = c->topic_raw,
+	    [RECORD_ENRICHED] = c->topic_enriched,
+	    [RECORD_DEAD_LETTER] = c->topic_dead_letter};
 
-	return topic != NULL && strcmp(topic, part->name) == 0;
+	return topics[part->kind] != NULL && strcmp(topics[part->kind], part->name) == 0;
 }
 
 /* Whose record it is: what its headers say, else the only stream that writes there. -1: nobody knows. */
@@ -485,7 +500,34 @@ static int take_event(
 		atomic_fetch_add_explicit(&tail->progress->skipped, 1, memory_order_relaxed);
 		return 0;
 	}
-	return tail->options->found(tail->options->context, stream, key, age_ms);
+	return tail->options->found(tail->options->context, stream, kind, key, age_ms);
+}
+
+/* An event that parsing or validation refused is marked, if at all, by all of its bytes: with the mark that a replay
+ * has, of which the dead letter does not say whether it was the one with "!". */
+static int take_refused(struct tail *tail, uint16_t stream, const rd_kafka_message_t *message, int64_t age_ms)
+{
+	const struct dedup *dedup = tail->options->engine->streams[stream].dedup;
+	size_t len = 0;
+	const char *text = header(message, "penstock.error.replays", &len);
+	unsigned long replays = 0;
+	int ret = 0;
+
+	for (size_t i = 0; text != NULL && i < len && i < 2 && text[i] >= '0' && text[i] <= '9'; i++)
+		replays = 10 * replays + (unsigned long)(text[i] - '0');
+	if (replays > REPLAY_MAX)
+		return 0;
+	for (int own = 0; ret == 0 && own <= (replays > 0); own++) {
+		char mark[REPLAY_MARK_MAX_BYTES];
+		uint32_t n = replays > 0 ? replay_mark_write(mark, (uint8_t)replays, own) : 0;
+		uint64_t key[2];
+
+		memcpy(tail->original, mark, n);
+		memcpy(tail->original + n, message->payload, message->len);
+		dedup_hash_refused(dedup, tail->original, n + message->len, key);
+		ret = tail->options->found(tail->options->context, stream, RECORD_DEAD_LETTER, key, age_ms);
+	}
+	return ret;
 }
 
 static int grow(struct tail *tail, size_t len)
@@ -517,9 +559,9 @@ static int take_record(struct tail *tail, const struct part *part, const rd_kafk
 		atomic_fetch_add_explicit(&tail->progress->skipped, 1, memory_order_relaxed);
 		return 0;
 	}
-	if (part->kind == RECORD_DEAD_LETTER && !was_marked(message))
-		return 0;
 	ret = grow(tail, message->len);
+	if (ret == 0 && part->kind == RECORD_DEAD_LETTER && !failed_late(message))
+		return take_refused(tail, (uint16_t)stream, message, age_ms);
 	if (ret != 0 || part->kind == RECORD_DEAD_LETTER)
 		return ret != 0 ? ret
 		                : take_event(tail, (uint16_t)stream, part->kind, value, message->len, age_ms);
@@ -664,6 +706,30 @@ static void free_tail(struct tail *tail)
 	free(tail->unknown);
 	free(tail->text);
 	free(tail->original);
+}
+
+json_t *kafka_tail_describe(struct kafka_tail_progress *tail, json_t *object)
+{
+	static const char *const stages[] = {[KAFKA_TAIL_WAITING] = "waiting for kafka",
+	    [KAFKA_TAIL_SETTLING] = "settling",
+	    [KAFKA_TAIL_READING] = "reading topics",
+	    [KAFKA_TAIL_DONE] = "done"};
+
+	if (object == NULL)
+		object = json_object();
+	json_object_set_new(
+	    object, "topics", json_string(stages[atomic_load_explicit(&tail->stage, memory_order_relaxed)]));
+	json_object_set_new(object, "topic_records",
+	    json_integer((json_int_t)atomic_load_explicit(&tail->records, memory_order_relaxed)));
+	json_object_set_new(object, "topic_records_to_read",
+	    json_integer((json_int_t)atomic_load_explicit(&tail->to_read, memory_order_relaxed)));
+	json_object_set_new(object, "topic_records_skipped",
+	    json_integer((json_int_t)atomic_load_explicit(&tail->skipped, memory_order_relaxed)));
+	pthread_mutex_lock(&tail->mutex);
+	if (tail->waiting_for[0] != '\0')
+		json_object_set_new(object, "waiting_for", json_string(tail->waiting_for));
+	pthread_mutex_unlock(&tail->mutex);
+	return object;
 }
 
 int kafka_tail_read(

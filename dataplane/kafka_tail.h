@@ -5,7 +5,7 @@
  * them is written again.
  *
  * The identity of a record is computed by the stream's own schema: from the enriched topic, or the raw one where there
- * is no enriched, and from the dead letters that had got as far as the dedup window. A reader without a group: nothing
+ * is no enriched, and from the dead letters. A reader without a group: nothing
  * is committed, and nobody is rebalanced.
  *
  * Requests of a killed predecessor may still be on their way to the brokers. After an end that was not orderly the
@@ -20,6 +20,7 @@
 #include "engine.h"
 #include "kafka_checkpoint.h"
 
+#include <jansson.h>
 #include <pthread.h>
 
 enum kafka_tail_stage { KAFKA_TAIL_WAITING, KAFKA_TAIL_SETTLING, KAFKA_TAIL_READING, KAFKA_TAIL_DONE };
@@ -37,17 +38,23 @@ struct kafka_tail_options {
 	const struct engine *engine;
 	const char *checkpoint; /* NULL: none */
 	bool fresh;             /* nothing ran here before: nothing is read */
+	int64_t since_ms;       /* not 0: no checkpoint, read from this wall-clock time on */
+	bool every_output; /* raw and enriched records, not only what tells whether an event is durable */
 	struct kafka_checkpoint
 	    *seeds;    /* gets where each partition was read to; NULL: nobody wants to know */
 	char *cluster; /* gets the cluster's name, at most 255 bytes; "": it has none. NULL likewise */
 	/* An identity that is in Kafka. 0 or -errno. */
-	int (*found)(void *context, uint16_t stream, const uint64_t key[2], int64_t age_ms);
+	int (*found)(
+	    void *context, uint16_t stream, enum record_kind kind, const uint64_t key[2], int64_t age_ms);
 	void *context;
 };
 
 /* 0; -ECANCELED: stopped; -errno with the reason. */
 int kafka_tail_read(
     const struct kafka_tail_options *options, struct kafka_tail_progress *progress, struct error *err);
+
+/* Adds where it stands to an object, which it makes if `object` is NULL, and returns it. Any thread. */
+json_t *kafka_tail_describe(struct kafka_tail_progress *progress, json_t *object);
 
 /* The bytes of the event that this enriched record was made of, where nothing was dropped: without what was spliced in.
  * Returns their length in `to`, which has room for value_len + 1; 0: this is no enriched record. */
