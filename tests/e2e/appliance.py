@@ -503,7 +503,7 @@ def in_directory(main, prefix):
             test.check('goes to its end', False, error)
         finally:
             if test.failed or sys.exc_info()[0] is not None:
-                for log in sorted(test.directory.glob('*.log')):
+                for log in sorted(test.directory.rglob('*.log')):
                     print(f'# {log.name}\n' + '\n'.join('#   ' + x for x in
                                                         log.read_text(errors='replace').splitlines()[-20:]))
             test.close()
