@@ -15,6 +15,7 @@ from appliance import NEAR_IP, PENSTOCK, Failed, command, example, stored, wait_
 
 SINCE = '2020-01-01T00:00:00Z'
 BROKEN, MISSING, GOOD = 300, 50, 50
+SENDER = 5  # who replays, with a key
 CHUNK = 256  # records that the tool sends as one
 EVENT = '{"eventId":"%s","timestamp":"%s","eventType":"%s","userId":"user-1","productId":"prod-%d"}'
 
@@ -29,7 +30,8 @@ class Replay:
 
     def words(self, state, reason, *options, to=f'{NEAR_IP}:9000'):
         return [PENSTOCK, 'dlq', 'replay', '--from-files', self.test.directory / 'lake', '--stream', 'catalog', '--from',
-                SINCE, '--appliance', to, '--state', self.test.directory / state, '--reason', reason, *options]
+                SINCE, '--appliance', to, '--state', self.test.directory / state, '--reason', reason,
+                '--source-id', SENDER, '--key-file', self.test.directory / 'key', *options]
 
     def run(self, *words, check=True):
         """From the far end, where senders are. Returns the run, and its counts."""
@@ -151,7 +153,11 @@ def main(test):
     rows.write_text('{"product_id":"prod-1","name":"one"}\n')
     network = test.network(queues=2)
     daemon = test.daemon(example('catalog', test.directory, (r'as: product_details, on_miss: emit',
-                                                             'as: product_details, on_miss: dlq'))).start()
+                                                             'as: product_details, on_miss: dlq'),
+                                 (r'control:\n', 'transport: {authentication: required}\n\ncontrol:\n'))).start()
+    key = test.directory / 'key'
+    key.touch(mode=0o600)
+    key.write_bytes(daemon.cli('source', 'add', SENDER).stdout)
     daemon.push(test.build(rows, 'product_id', 'products'))
     daemon.wait_log('ready$')
     lines = [event('NOPE', 1) for _ in range(BROKEN)] + [event('PURCHASE', 2) for _ in range(MISSING)]

@@ -278,6 +278,8 @@ static int get_options(
 		rc = args_get_u64(args, "max-replays", 1, REPLAY_MAX, &r->max_replays, err);
 	if (rc == 0)
 		rc = args_get_u64(args, "source-id", 1, UINT64_MAX, &send->source_id, err);
+	if (rc == 0 && args_get(args, "key-file") != NULL)
+		rc = key_file_read(args_get(args, "key-file"), &send->key, err);
 	if (rc == 0)
 		rc = args_get_u64(args, "timeout", 1, 86400, &timeout_s, err);
 	send->timeout_ms = timeout_s * 1000;
@@ -354,6 +356,7 @@ int dlq_replay(int argc, char **argv)
 	    {"state", "FILE",
 	        "how far the replay has come (dlq-replay-REASON.state); a second run goes on there", NULL},
 	    {"source-id", "N", "the source to send as (a random one)", NULL},
+	    {"key-file", "FILE", "the source's key, a line ID:HEX as 'penstock source add' prints it", NULL},
 	    {"timeout", "SECONDS", "fail if acknowledgements take longer (60)", NULL},
 	    {NULL, NULL, NULL, NULL},
 	};
@@ -385,6 +388,7 @@ int dlq_replay(int argc, char **argv)
 		rc = args_usage_error("dlq replay", &err);
 	else
 		rc = run(&args, r, &send, &err) == 0 ? EXIT_OK : dlq_args_fail("dlq replay", &err);
+	explicit_bzero(&send.key, sizeof(send.key));
 	free(r->later);
 	free(r);
 	return rc;

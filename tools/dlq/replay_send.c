@@ -74,11 +74,13 @@ static int open_connection(
     struct replay_send *send, struct connection *connection, const char *to, struct error *err)
 {
 	const struct replay_send_options *o = &send->options;
+	struct penstock_key key = {.id = o->key.id, .data = o->key.bytes, .len = o->key.len};
 	struct penstock_options acknowledged = {
 	    .to = &to,
 	    .n_to = 1,
 	    .stream = connection->stream,
 	    .source_id = o->source_id,
+	    .key = key.len > 0 ? &key : NULL,
 	    .on_complete = complete,
 	    .context = send,
 	    .max_events_per_s = o->rate < 1 ? 1 : (uint64_t)o->rate,

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "key_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct replay_send_options {
 	bool plain;
 	double rate;         /* events per second */
 	uint64_t source_id;  /* acknowledged: who we are */
+	struct key_file key; /* acknowledged: with which key; len 0: none */
 	uint64_t timeout_ms; /* acknowledged: how long a chunk may take beyond its pace */
 };
 
