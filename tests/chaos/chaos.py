@@ -31,7 +31,7 @@ from broker_outage import Broker as MockBroker
 RAW, ENRICHED, DEAD = 'raw_events_topic', 'enriched_events_topic', 'dead_letter_topic_enrichment'
 PRODUCTS = 1000
 PORT = 9000
-ROUND_S = 180  # a round that takes longer has failed
+ROUND_S = 240  # a round that takes longer has failed
 MOCK_EVENTS = 80000  # in one world: the mock cluster keeps 5 MB of each partition
 JOURNAL_MB, SEGMENT_MB = 96, 8
 
@@ -110,7 +110,7 @@ class World:
         self.hugepages, self.closing = test.hugepages, []
         self.random = random.Random(f'{options.seed}/{mode}/{kind}')
         self.told = []  # (raw line, outcome) of every event that a sender was told about
-        self.rounds = self.faults = 0
+        self.rounds = self.faults = self.kills = 0
         self.journal, self.clock = self.directory / 'journal', self.directory / 'clock'
         self.daemon, self.keys = None, {}
 
@@ -173,12 +173,13 @@ class World:
         time.sleep(self.random.uniform(shortest, longest))
 
     def fault_kill(self):
-        for _ in range(self.random.randint(1, 3)):
+        for _ in range(self.random.randint(*self.options.kills)):
             self.pause(0.05, 1)
             self.daemon.process.kill()
             self.daemon.process.wait()
             self.start()
             self.faults += 1
+            self.kills += 1
         self.faults -= 1
 
     def fault_drain(self):
@@ -193,7 +194,13 @@ class World:
         self.pause(1, self.options.outage_s)
         self.broker.back()
 
+    def fault_long_outage(self):
+        self.broker.away()
+        self.pause(60, 60)
+        self.broker.back()
+
     def fault_killed_during_an_outage(self):
+        self.kills += 1
         self.broker.away()
         self.pause(0.2, 1)
         self.daemon.process.kill()
@@ -291,9 +298,9 @@ class World:
             raise Failed(f'a sender was told about {len(told)} of {len(lines)} events: {out.decode()}')
         self.told += [(lines[number - 1], outcome) for number, outcome in told.items()]
 
-    def round(self):
+    def round(self, fault=None):
         begin = time.monotonic()
-        weather, fault = self.random.choice(list(WEATHER)), self.random.choice(self.fault_list())
+        weather, fault = self.random.choice(list(WEATHER)), fault or self.random.choice(self.fault_list())
         self.relay.weather(weather)
         count = self.random.randrange(500, self.options.round_events)
         senders = [self.send(1, self.events(count), 'a')]
@@ -312,6 +319,8 @@ class World:
 
     def run(self, seconds):
         end = time.monotonic() + seconds
+        if self.options.long_outage and self.kind == 'mock':
+            self.round(self.fault_long_outage)
         while self.rounds == 0 or (time.monotonic() < end and
                                    (self.kind != 'mock' or len(self.told) < MOCK_EVENTS)):
             self.round()
@@ -370,7 +379,9 @@ def read_options():
     parser.add_argument('--seed', type=int, default=os.environ.get('SEED') or int(time.time()))
     parser.add_argument('--worlds', default='kafka/mock,journal/mock,kafka/real,journal/real')
     parser.add_argument('--round-events', type=int, default=6000)
-    parser.add_argument('--outage-s', type=float, default=5)
+    parser.add_argument('--outage-s', type=float, default=5, help='the longest outage of the broker')
+    parser.add_argument('--long-outage', action='store_true', help='and one of 60 s in each durability mode')
+    parser.add_argument('--kills', type=int, nargs=2, default=(2, 6), help='of the daemon, in a round that kills it')
     return parser.parse_args()
 
 
@@ -381,15 +392,17 @@ def main(test):
         kafka.need()
     print(f'# seed {options.seed}, {options.minutes:g} minutes', flush=True)
     test.net = test.network(queues=2)
-    total, faults = [0, 0, 0], 0
+    total, faults, kills = [0, 0, 0], 0, 0
     for number, (mode, kind) in enumerate(worlds):
         world = World(test, options, mode, kind, number)
         try:
             world.open()
             total = [a + b for a, b in zip(total, world.run(options.minutes * 60 / len(worlds)))]
             faults += world.faults
+            kills += world.kills
         finally:
             world.close()
+    print(f'# the daemon was killed {kills} times')
     test.equal('nothing acknowledged is missing', total[1], 0)
     test.equal('nothing is there twice', total[2], 0)
     test.check('something was acknowledged', total[0] > 0)
