@@ -613,6 +613,10 @@ static void a_bottleneck_is_filled_and_not_flooded(void **state)
 	    (unsigned long long)us / 1000, (unsigned long long)stats.lost);
 	assert_true((double)stats.frames / (double)us * 1e6 > 2500);
 	assert_true(stats.lost < stats.frames / 10);
+	assert_true(stats.rtt_p50_us > 0 && stats.rtt_p50_us <= stats.rtt_p99_us);
+	assert_true(stats.ack_p50_us > 0 && stats.ack_p50_us <= stats.ack_p99_us);
+	/* The middle of a bucket, which may lie beyond the largest sample. */
+	assert_in_range(stats.ack_p999_us, stats.ack_p99_us, us * 17 / 16);
 	end(app);
 }
 

@@ -376,6 +376,7 @@ void penstock_get_stats(const struct penstock *p, struct penstock_stats *out)
 	out->rtt_p99_us = histogram_quantile(&p->rtt_histogram, 0.99);
 	out->ack_p50_us = histogram_quantile(&p->ack_histogram, 0.5);
 	out->ack_p99_us = histogram_quantile(&p->ack_histogram, 0.99);
+	out->ack_p999_us = histogram_quantile(&p->ack_histogram, 0.999);
 	out->window = (uint32_t)p->congestion.window;
 	out->credit = p->session.credit_end <= p->pool.base ? 0
 	              : ahead < UINT32_MAX                  ? (uint32_t)ahead

@@ -112,8 +112,8 @@ struct penstock_stats {
 	uint32_t rtt_us;    /* smoothed round-trip time; 0 before the first */
 	uint32_t rtt_min_us;
 	uint32_t rtt_p50_us, rtt_p99_us;
-	uint32_t ack_p50_us, ack_p99_us; /* from penstock_send() to durable, of frames */
-	uint32_t window;                 /* frames that the path is trusted with at a time */
+	uint32_t ack_p50_us, ack_p99_us, ack_p999_us; /* from penstock_send() to durable, of frames */
+	uint32_t window;                              /* frames that the path is trusted with at a time */
 	uint32_t credit;       /* frames that the appliance takes beyond the oldest that is not durable */
 	uint64_t memory_bytes; /* allocated; does not change */
 	uint64_t spill_used_bytes;

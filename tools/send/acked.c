@@ -90,19 +90,21 @@ static void show_summary(const struct acked *a, const struct penstock_stats *s)
 		       ",\"seconds\":%.3f,\"events_per_s\":%.0f,\"frames\":%" PRIu64
 		       ",\"retransmits\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"probes\":%" PRIu64
 		       ",\"sessions\":%" PRIu64 ",\"failovers\":%" PRIu64
-		       ",\"rtt_us\":{\"p50\":%u,\"p99\":%u,\"min\":%u},\"ack_us\":{\"p50\":%u,\"p99\":%u}}\n",
+		       ",\"rtt_us\":{\"p50\":%u,\"p99\":%u,\"min\":%u},\"ack_us\":{\"p50\":%u,\"p99\":%u,"
+		       "\"p999\":%u}}\n",
 		    s->events, s->durable, s->duplicate, s->rejected, s->pending, seconds, rate, s->frames,
 		    s->retransmits, s->lost, s->probes, s->sessions, s->failovers, s->rtt_p50_us,
-		    s->rtt_p99_us, s->rtt_min_us, s->ack_p50_us, s->ack_p99_us);
+		    s->rtt_p99_us, s->rtt_min_us, s->ack_p50_us, s->ack_p99_us, s->ack_p999_us);
 	else
-		printf("%" PRIu64 " events: durable %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64
-		       ", not completed %" PRIu64 "\n"
-		       "%.3f s, %.0f events/s; %" PRIu64 " frames, %" PRIu64 " sent again; sessions %" PRIu64
-		       ", failovers %" PRIu64 "\n"
-		       "round trip p50 %u us, p99 %u us; acknowledged after p50 %u us, p99 %u us\n",
+		printf(
+		    "%" PRIu64 " events: durable %" PRIu64 ", duplicate %" PRIu64 ", rejected %" PRIu64
+		    ", not completed %" PRIu64 "\n"
+		    "%.3f s, %.0f events/s; %" PRIu64 " frames, %" PRIu64 " sent again; sessions %" PRIu64
+		    ", failovers %" PRIu64 "\n"
+		    "round trip p50 %u us, p99 %u us; acknowledged after p50 %u us, p99 %u us, p99.9 %u us\n",
 		    s->events, s->durable, s->duplicate, s->rejected, s->pending, seconds, rate, s->frames,
 		    s->retransmits, s->sessions, s->failovers, s->rtt_p50_us, s->rtt_p99_us, s->ack_p50_us,
-		    s->ack_p99_us);
+		    s->ack_p99_us, s->ack_p999_us);
 	fflush(stdout);
 }
 
