@@ -242,6 +242,7 @@ static json_t *status_sinks(const struct daemon *d)
 	for (uint32_t s = 0; s < d->n_sinks; s++) {
 		struct sink_stream_counts sum = {0};
 		json_t *object = json_pack("{s:s}", "type", sink_thread_type(d->sinks[s]));
+		json_t *details = json_object();
 
 		for (uint16_t i = 0; i < d->engine->n_streams; i++) {
 			sum.records += d->sink_ledgers[s].stream[i].records;
@@ -251,7 +252,9 @@ static json_t *status_sinks(const struct daemon *d)
 		json_object_set_new(object, "records", number(sum.records));
 		json_object_set_new(object, "bytes", number(sum.bytes));
 		json_object_set_new(object, "retries", number(sum.retries));
-		sink_thread_describe(d->sinks[s], object);
+		sink_thread_describe(d->sinks[s], details);
+		json_object_update_missing(object, details); /* the journal's bytes are those of its files */
+		json_decref(details);
 		json_array_append_new(array, object);
 	}
 	return array;

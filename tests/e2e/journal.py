@@ -114,7 +114,9 @@ def outage_and_shutdown(test, broker, directory):
     broker.tell('down')
     daemon.feed(1000, 20000)
     daemon.wait_durable(21000)
-    journal = daemon.status()['journal']
+    status = daemon.status()
+    journal, sink = status['journal'], status['sinks'][0]
+    test.check('the sink counts bytes of records, not of files', 0 < sink['bytes'] < journal['bytes_written'], sink)
     test.check('without a broker events are durable, and wait', journal['backlog_events'] == 20000, journal)
     other = Daemon(directory, broker.address, name='two')
     test.check('a second daemon on the same journal is refused',
