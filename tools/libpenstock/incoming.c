@@ -190,8 +190,8 @@ static bool authentic(struct penstock *p, const struct wire_frame *frame)
 	if (frame->header.type == WIRE_ERROR && frame->mac == NULL && p->link == LINK_HELLO) {
 		unsigned int code = wire_read_error(frame, text, sizeof(text));
 
-		error_set(&p->error, 0, "%s, without authentication: %s: %s", p->addresses[p->current].text,
-		    wire_error_name(code), text);
+		error_set(&p->error, 0, "%s: %s: %s (not authenticated: perhaps not from there)",
+		    p->addresses[p->current].text, wire_error_name(code), text);
 	}
 	return false;
 }
