@@ -22,6 +22,7 @@ struct acked {
 	double start, next, last;
 	double stuck; /* since when there is no room and nothing was completed; 0: that is not so */
 	uint64_t stuck_completed;
+	uint64_t spilled;
 	uint64_t last_completed;
 	char shown[PENSTOCK_ERROR_BYTES]; /* the client's error that was shown last */
 	struct penstock_event events[BATCH];
@@ -40,6 +41,7 @@ static void on_complete(void *context, const struct penstock_result *result)
 {
 	struct acked *a = context;
 
+	a->spilled += result->outcome == PENSTOCK_SPILLED;
 	if (a->record != NULL)
 		fprintf(a->record, "%" PRIu64 " %s%s%s%s\n", result->tag,
 		    penstock_outcome_name(result->outcome), result->reason[0] != '\0' ? " " : "",
@@ -258,6 +260,9 @@ int acked_send(const struct acked_options *options, struct lines *lines, struct 
 	penstock_get_stats(a.client, &stats);
 	show_summary(&a, &stats);
 	(void)penstock_close(a.client, ret == 0 ? 1000 : 0);
+	if (a.spilled > 0)
+		fprintf(stderr, "penstock send: %" PRIu64 " events are kept in %s: the next run sends them\n",
+		    a.spilled, client.spill_path);
 	if (ret == -EINVAL) /* of an event, not of the options */
 		ret = -EBADMSG;
 out:
