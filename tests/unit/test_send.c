@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -351,6 +352,41 @@ static void acknowledged_by_nobody(void **state)
 	unlink(record);
 }
 
+/* Nobody answers, and there is a file to keep what is left: its number is said, and the file holds it. */
+static void kept_in_the_spill_file(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), saved = dup(STDERR_FILENO), said;
+	char path[64], spill[] = "/tmp/penstock-spill-XXXXXX", to[32], text[4096] = "";
+	char *argv[] = {"send", "--ack", "--stream", "s", "--to", to, "--file", path, "--spill", spill,
+	    "--deadline", "0.2"};
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	make_file(path, 100);
+	close(mkstemp(spill));
+	unlink(spill);
+	snprintf(to, sizeof(to), "127.0.0.1:%u", ntohs(at.sin_port));
+	said = memfd_create("stderr", MFD_CLOEXEC);
+	fflush(stderr);
+	dup2(said, STDERR_FILENO);
+	assert_int_equal(cmd_send(12, argv), 1);
+	fflush(stderr);
+	dup2(saved, STDERR_FILENO);
+	assert_true(pread(said, text, sizeof(text) - 1, 0) > 0);
+	assert_non_null(strstr(text, "100 events are kept in /tmp/penstock-spill-"));
+	assert_int_equal(stat(spill, &status), 0);
+	assert_true(status.st_size > 100);
+	close(saved);
+	close(said);
+	close(fd);
+	unlink(path);
+	unlink(spill);
+}
+
 /* The bucket never gives out more than the rate and its own depth. */
 static void the_rate_is_kept(void **state)
 {
@@ -429,6 +465,7 @@ int main(void)
 	    cmocka_unit_test(bad_usage),
 	    cmocka_unit_test(acknowledged_by_nobody),
 	    cmocka_unit_test(more_than_memory_for_nobody),
+	    cmocka_unit_test(kept_in_the_spill_file),
 	    cmocka_unit_test(the_rate_is_kept),
 	    cmocka_unit_test(lines_of_any_shape),
 	};
