@@ -33,8 +33,10 @@ struct window_store {
 	uint64_t from_journal; /* marks that the log did not have */
 	struct error error;
 	uint64_t took_ns;
-	uint64_t tail_marks;  /* found in the output topics only */
-	bool tail_not_logged; /* some of them could not be written to the log */
+	uint64_t tail_marks;        /* found in the output topics only */
+	struct delivered_set *seen; /* records found of streams with two outputs */
+	uint64_t half_written;      /* of them, events of which only one was found so far */
+	bool tail_not_logged;       /* some of them could not be written to the log */
 };
 
 static void describe_streams(const struct engine *engine, struct identity_log_options *options)
@@ -173,14 +175,35 @@ static int restore_journal(struct window_store *store)
 	return journal_each_event(store->journal, store->journal->start, mark_event, &marking, &store->error);
 }
 
-/* An identity that is in the output topics: what the log does not know it learns, and the table with it. */
+static bool has_both_outputs(const struct window_store *store, uint16_t stream)
+{
+	const struct config_stream *config = store->engine->streams[stream].config;
+
+	return config->topic_raw != NULL && config->topic_enriched != NULL;
+}
+
+/* A record that is in the output topics: what the log does not know it learns, and the table with it. */
 static int take_found(
     void *context, uint16_t stream, enum record_kind kind, const uint64_t key[2], int64_t age_ms)
 {
 	struct window_store *store = context;
 	int64_t now_ms = (int64_t)(clock_mono_ns(store->engine->clock) / 1000000);
 
-	(void)kind;
+	if (kind != RECORD_DEAD_LETTER && has_both_outputs(store, stream)) {
+		enum record_kind other = kind == RECORD_RAW ? RECORD_ENRICHED : RECORD_RAW;
+		bool known = dedup_look(store->engine->streams[stream].dedup, key, now_ms) != DEDUP_NEW;
+
+		if (delivered_set_has(store->seen, stream, kind, key))
+			return 0;
+		if (delivered_set_add(store->seen, stream, kind, key) != 0)
+			return -ENOMEM;
+		/* Durable is what has both. */
+		if (!delivered_set_has(store->seen, stream, other, key)) {
+			store->half_written += !known;
+			return 0;
+		}
+		store->half_written -= !known;
+	}
 	if (!dedup_restore(
 	        store->engine->streams[stream].dedup, key, age_ms, now_ms, &store->restored.evicted))
 		return 0;
@@ -210,6 +233,21 @@ static int reopen_checkpoint(struct window_store *store)
 	return 0;
 }
 
+/* The workers complete what has only one of its records, should its sender come back. */
+static void expect_the_rest(struct window_store *store)
+{
+	struct engine *engine = store->engine;
+	int64_t longest_ms = 0;
+
+	for (uint16_t s = 0; s < engine->n_streams; s++)
+		if (engine->streams[s].dedup != NULL &&
+		    engine->streams[s].config->dedup_window_ms > longest_ms)
+			longest_ms = engine->streams[s].config->dedup_window_ms;
+	engine->half_written_until_ms = (int64_t)(clock_mono_ns(engine->clock) / 1000000) + longest_ms;
+	engine->half_written = store->seen;
+	store->seen = NULL;
+}
+
 static int read_topics(struct window_store *store)
 {
 	char cluster[256] = "";
@@ -217,6 +255,7 @@ static int read_topics(struct window_store *store)
 	    .engine = store->engine,
 	    .checkpoint = store->restored.checkpoint,
 	    .fresh = store->fresh && store->restored.empty,
+	    .every_output = true,
 	    .seeds = store->checkpoint,
 	    .cluster = cluster,
 	    .found = take_found,
@@ -226,7 +265,12 @@ static int read_topics(struct window_store *store)
 
 	if (ret != 0)
 		return error_set(&store->error, ret, "no memory");
+	store->seen = delivered_set_create();
+	if (store->seen == NULL)
+		return error_set(&store->error, -ENOMEM, "no memory");
 	ret = kafka_tail_read(&options, &store->tail, &store->error);
+	if (ret == 0 && store->half_written > 0)
+		expect_the_rest(store);
 	/* What the log lacks must be read again by the next start. */
 	if (ret == 0 && !store->tail_not_logged)
 		kafka_checkpoint_ready(store->checkpoint, cluster);
@@ -296,6 +340,11 @@ void window_store_summary(struct window_store *store, char *line, size_t size)
 	    " expired, in %.3f s",
 	    r->marks, r->segments, store->tail_marks, atomic_load(&store->tail.records), store->from_journal,
 	    r->expired, (double)store->took_ns / 1e9);
+	if (n > 0 && (size_t)n < size && store->half_written > 0)
+		n += snprintf(line + n, size - (size_t)n,
+		    "; %" PRIu64
+		    " events have only one of their two records: their senders' retries complete them",
+		    store->half_written);
 	if (n > 0 && (size_t)n < size && r->damaged > 0)
 		n += snprintf(line + n, size - (size_t)n, "; %" PRIu64 " bytes were damaged", r->damaged);
 	if (n > 0 && (size_t)n < size && r->refused > 0)
@@ -381,6 +430,7 @@ void window_store_close(struct window_store *store)
 	if (store->checkpoint != NULL)
 		kafka_checkpoint_finish(store->checkpoint);
 	identity_log_destroy(store->log);
+	delivered_set_destroy(store->seen);
 	kafka_checkpoint_destroy(store->checkpoint);
 	pthread_mutex_destroy(&store->tail.mutex);
 	free(store->restored.checkpoint);

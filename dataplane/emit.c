@@ -295,11 +295,12 @@ uint32_t emit_event(struct batch *batch, struct event *event, const struct emit_
 	key_len = placed->id_len;
 	if (schema->partition_key != SCHEMA_NO_FIELD)
 		place_value(batch, event, placed, &context->values[schema->partition_key], &key, &key_len);
-	if (schema->config->topic_raw != NULL)
+	if (schema->config->topic_raw != NULL && (context->present & 1u << RECORD_RAW) == 0)
 		add_record(batch, RECORD_RAW, placed->raw, placed->raw_len, key, key_len);
-	if (schema->config->topic_enriched != NULL)
+	if (schema->config->topic_enriched != NULL && (context->present & 1u << RECORD_ENRICHED) == 0)
 		add_record(batch, RECORD_ENRICHED, value, enriched, key, key_len);
-	atomic_init(&placed->pending, (uint8_t)(context->n_sinks * plan->records));
+	atomic_init(&placed->pending,
+	    (uint8_t)(context->n_sinks * (plan->records - (uint32_t)(context->present != 0))));
 	batch->n_events++;
 	return enriched;
 }

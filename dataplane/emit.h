@@ -52,6 +52,7 @@ struct emit_context {
 	const char *now;                           /* the burst's time as RFC 3339, 24 bytes */
 	int64_t now_ms;
 	uint8_t n_sinks;
+	uint8_t present; /* bit k: the record of enum record_kind k was written by an earlier run; not both */
 };
 
 /* Writes one event's records; a dead letter when event->reason says so, and when the record would be too

@@ -182,6 +182,7 @@ void engine_destroy(struct engine *engine)
 	}
 	for (uint16_t d = 0; d < engine->n_dimensions; d++)
 		dimension_free(atomic_load(&engine->dimensions[d]));
+	delivered_set_destroy(engine->half_written);
 	for (uint16_t s = 0; s < engine->n_streams; s++) {
 		dedup_destroy(engine->streams[s].dedup);
 		validator_destroy(engine->streams[s].validator);

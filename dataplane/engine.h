@@ -14,6 +14,7 @@
 #include "completion.h"
 #include "config.h"
 #include "dedup.h"
+#include "delivered_set.h"
 #include "dimension.h"
 #include "emit.h"
 #include "schema.h"
@@ -63,7 +64,11 @@ struct engine {
 	_Atomic bool
 	    accepting; /* control: rw, workers: ro. False: required dimensions are missing, events are shed */
 
-	bool restoring;                /* control: rw; the dedup windows are not complete yet */
+	bool restoring; /* control: rw; the dedup windows are not complete yet */
+	/* Records that a killed predecessor wrote of events whose other record is missing: the rest of such an event is still
+	 * wanted. NULL: none. Set before anything is accepted; workers: ro. The engine frees it. */
+	struct delivered_set *half_written;
+	int64_t half_written_until_ms; /* monotonic: by then its identities are out of every window */
 	struct completion *completion; /* of the workers' batches: confirms the marks in the dedup windows */
 	struct transport *transport;   /* the sessions of senders who wait for acknowledgements */
 	struct rte_rcu_qsbr *rcu;      /* workers report quiescent states, control waits for them */

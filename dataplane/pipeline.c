@@ -211,6 +211,22 @@ static inline void prefetch_output(const struct batch *batch)
 		__builtin_prefetch(next + at, 1);
 }
 
+/* What of the event is in its topics already: a daemon that is killed between the two records of an event leaves one of them
+ * alone, and the sender sends the event again. */
+static uint8_t present_records(const struct pipeline *p, const struct event *event)
+{
+	const struct engine *engine = p->engine;
+	uint8_t present = 0;
+
+	if ((event->flags & EVENT_MARKED) == 0 || p->burst->mono_ms >= engine->half_written_until_ms)
+		return 0;
+	for (uint32_t kind = RECORD_RAW; kind < RECORD_DEAD_LETTER; kind++)
+		if (delivered_set_has(
+		        engine->half_written, event->stream, (enum record_kind)kind, event->key))
+			present |= (uint8_t)(1u << kind);
+	return present == (1u << RECORD_RAW | 1u << RECORD_ENRICHED) ? 0 : present;
+}
+
 static void emit(struct pipeline *p)
 {
 	struct burst *burst = p->burst;
@@ -239,6 +255,7 @@ static void emit(struct pipeline *p)
 		        .now = now,
 		        .now_ms = burst->now_ms,
 		        .n_sinks = (uint8_t)p->engine->n_sinks,
+		        .present = unlikely(p->engine->half_written != NULL) ? present_records(p, event) : 0,
 		    });
 		counts->handed++;
 		if (event->reason != REASON_NONE)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Acknowledged means durable, under faults: senders note what they were told is durable, faults strike in the meantime, and
-afterwards each of those events must be in the enriched or the dead letter topic, exactly once.
+afterwards each of those events must be in the enriched or the dead letter topic, exactly once, and as it came in the raw one.
 
     chaos.py MOCK_BROKER KAFKA_ADMIN RELAY WALL_CLOCK [--minutes N] [--seed N] [--worlds kafka/mock,journal/real,...]
 
@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -68,18 +69,23 @@ class Relay:
 
 
 class Mock:
-    """librdkafka's mock cluster in a process of its own."""
+    """librdkafka's mock cluster in a process of its own. It does not know idempotent producers: a request that it has
+    carried out and not answered would be carried out again. So it is never cut off, as real brokers are, but stopped."""
 
     def __init__(self, world):
         self.broker = MockBroker(world.options.mock_broker)
-        world.closing.append(self.broker.close)
+        world.closing.append(self.close)
         self.address = self.broker.address
 
     def away(self):
-        self.broker.tell('down')
+        self.broker.process.send_signal(signal.SIGSTOP)
 
     def back(self):
-        self.broker.tell('up')
+        self.broker.process.send_signal(signal.SIGCONT)
+
+    def close(self):
+        self.back()
+        self.broker.close()
 
     def tell(self, word):
         self.broker.tell(word)
@@ -319,7 +325,7 @@ class World:
 
     def run(self, seconds):
         end = time.monotonic() + seconds
-        if self.options.long_outage and self.kind == 'mock':
+        if self.options.long_outage and self.kind == 'real':
             self.round(self.fault_long_outage)
         while self.rounds == 0 or (time.monotonic() < end and
                                    (self.kind != 'mock' or len(self.told) < MOCK_EVENTS)):
@@ -338,10 +344,22 @@ class World:
 
     # ---- the verdict ----
 
+    @staticmethod
+    def places_of(places, line):
+        try:
+            return places.get(json.loads(line)['eventId'], [])
+        except (ValueError, KeyError, TypeError):
+            return []
+
     def judge(self):
         """(acknowledged, missing, repeated)"""
-        enriched = Counter(json.loads(r.value)['eventId'] for r in kafka.consume(self.broker.address, ENRICHED))
+        records = kafka.consume(self.broker.address, ENRICHED)
+        places = {}
+        for r in records:
+            places.setdefault(json.loads(r.value)['eventId'], []).append(f'{r.partition}/{r.offset}')
+        enriched = Counter({identity: len(found) for identity, found in places.items()})
         dead = Counter(r.value for r in kafka.consume(self.broker.address, DEAD))
+        raw = Counter(r.value for r in kafka.consume(self.broker.address, RAW))
         missing, repeated, seen = [], [], set()
         for line, outcome in self.told:
             if line in seen:
@@ -353,10 +371,12 @@ class World:
                     found += enriched[json.loads(line)['eventId']]
                 except (ValueError, KeyError, TypeError):
                     pass
-            if found == 0:
-                missing.append((line[:120], outcome))
-            elif found > 1:
-                repeated.append((line[:120], outcome, found))
+            # Whatever is enriched is there as it came, too.
+            copies = raw[line] if found > dead[line] else found
+            if found == 0 or copies == 0:
+                missing.append((line[:120], outcome, found, copies))
+            elif found > 1 or copies > 1:
+                repeated.append((line[:120], outcome, found, copies, self.places_of(places, line)))
         for what, events in (('missing', missing), ('repeated', repeated)):
             for event in events[:5]:
                 print(f'# {self.mode}/{self.kind} {what}: {event}')
@@ -380,7 +400,7 @@ def read_options():
     parser.add_argument('--worlds', default='kafka/mock,journal/mock,kafka/real,journal/real')
     parser.add_argument('--round-events', type=int, default=6000)
     parser.add_argument('--outage-s', type=float, default=5, help='the longest outage of the broker')
-    parser.add_argument('--long-outage', action='store_true', help='and one of 60 s in each durability mode')
+    parser.add_argument('--long-outage', action='store_true', help='and, of a real one, one of 60 s in each durability mode')
     parser.add_argument('--kills', type=int, nargs=2, default=(2, 6), help='of the daemon, in a round that kills it')
     return parser.parse_args()
 

@@ -313,6 +313,36 @@ static void dead_letters_are_made_once(void **state)
 	close_link(&l);
 }
 
+/* A killed predecessor wrote one of the two records of an event: the retry brings the other one. */
+static void half_written_events_are_completed(void **state)
+{
+	struct link l;
+	struct engine *engine;
+	uint64_t key[2];
+
+	(void)state;
+	open_link(&l);
+	engine = l.h.engine;
+	engine->half_written = delivered_set_create();
+	assert_non_null(engine->half_written);
+	dedup_hash(engine->streams[0].dedup, "a", 1, key);
+	assert_int_equal(delivered_set_add(engine->half_written, 0, RECORD_ENRICHED, key), 0);
+	dedup_hash(engine->streams[0].dedup, "b", 1, key);
+	assert_int_equal(delivered_set_add(engine->half_written, 0, RECORD_RAW, key), 0);
+	engine->half_written_until_ms = (int64_t)(l.h.clock.mono_ns / MS) + 1000;
+	(void)hello(&l, 0);
+	send_lines(&l, 0, 0, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}\n{\"id\":\"a\"}\n", 4);
+	harness_deliver(&l.h);
+	later(&l, MS);
+	probe(&l, 1, 0);
+	assert_int_equal(l.answer.header.base, 1);
+	assert_int_equal(l.ack.n_exceptions, 1);
+	assert_int_equal(l.h.records[RECORD_RAW], 2);
+	assert_int_equal(l.h.records[RECORD_ENRICHED], 2);
+	assert_conserved(&l);
+	close_link(&l);
+}
+
 static void what_the_sink_gives_up_comes_again(void **state)
 {
 	struct link l;
@@ -782,6 +812,7 @@ int main(void)
 	    cmocka_unit_test(frames_may_come_in_any_order_and_twice),
 	    cmocka_unit_test(exceptions_are_repeated_until_the_sender_knows),
 	    cmocka_unit_test(dead_letters_are_made_once),
+	    cmocka_unit_test(half_written_events_are_completed),
 	    cmocka_unit_test(what_the_sink_gives_up_comes_again),
 	    cmocka_unit_test(a_frame_is_taken_whole_or_not_at_all),
 	    cmocka_unit_test(fire_and_forget_leaves_the_last_batches),
