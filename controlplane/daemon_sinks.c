@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define BEHIND_JOURNAL_NS 2000000000ull /* for the sinks behind a journal, at a shutdown */
+
 typedef int (*create_fn)(const struct config *config, uint8_t number, struct sink **out, struct error *err);
 
 /* Kafka and the files: those that are configured. */
@@ -218,6 +220,9 @@ int daemon_sinks_stop(struct daemon *d, uint64_t deadline_ns, struct error *err)
 		return rc;
 	d->sinks_stopped = true;
 	journal_feeder_pause(d->feeder);
+	/* What they do not take soon is safe in the journal, and senders are waiting for the next daemon. */
+	if (deadline_ns > clock_mono_ns(d->clock) + BEHIND_JOURNAL_NS)
+		deadline_ns = clock_mono_ns(d->clock) + BEHIND_JOURNAL_NS;
 	for (uint32_t s = n_settling; s < d->n_sinks; s++)
 		(void)sink_thread_stop(d->sinks[s], deadline_ns);
 	if (journal_feeder_stop(d->feeder, err) != 0)

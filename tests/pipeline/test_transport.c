@@ -727,8 +727,7 @@ static void mutate(uint64_t *rng, uint8_t *bytes, size_t len)
 	for (uint64_t changes = next(rng) % 6; changes > 0; changes--) {
 		size_t at = next(rng) % (next(rng) % 2 == 0 ? len : WIRE_HEADER_BYTES);
 
-		bytes[at] =
-		    next(rng) % 2 == 0 ? (uint8_t)next(rng) : (uint8_t)(bytes[at] ^ 1u << next(rng) % 8);
+		bytes[at] = (uint8_t)(next(rng) % 2 == 0 ? next(rng) : bytes[at] ^ 1u << next(rng) % 8);
 	}
 }
 
