@@ -29,7 +29,7 @@ struct worker_stream_counts {
 	uint64_t duplicate; /* dropped as duplicates */
 	uint64_t flagged;   /* duplicates passed on with the flag */
 	uint64_t shed;
-	uint64_t parked; /* duplicates that wait for their original; goes up and down */
+	uint64_t parked;         /* duplicates that wait for their original; goes up and down */
 	uint64_t dedup_evicted;  /* live marks overwritten: the budget does not hold the window */
 	uint64_t enriched_bytes; /* written as enriched records */
 	uint64_t reasons[REASON_COUNT];
