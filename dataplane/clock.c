@@ -35,9 +35,7 @@ static uint64_t manual_mono_ns(void *context)
 
 void manual_clock_init(struct manual_clock *m, int64_t wall_ms)
 {
-	*m = (struct manual_clock){
-	    .clock = {.wall_ms = manual_wall_ms, .mono_ns = manual_mono_ns, .context = m},
-	    .wall_ms = wall_ms,
-	    .mono_ns = 1000000000,
-	};
+	m->clock = (struct clock){.wall_ms = manual_wall_ms, .mono_ns = manual_mono_ns, .context = m};
+	atomic_init(&m->wall_ms, wall_ms);
+	atomic_init(&m->mono_ns, 1000000000);
 }

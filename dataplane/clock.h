@@ -7,6 +7,7 @@
 #ifndef PENSTOCK_CLOCK_H
 #define PENSTOCK_CLOCK_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct clock {
@@ -21,8 +22,8 @@ extern const struct clock system_clock;
 /* A clock that stands still until the test moves it. Set the fields; pass &m->clock. */
 struct manual_clock {
 	struct clock clock;
-	int64_t wall_ms;
-	uint64_t mono_ns;
+	_Atomic int64_t wall_ms; /* the test: rw, who asks for the time: ro */
+	_Atomic uint64_t mono_ns;
 };
 void manual_clock_init(struct manual_clock *m, int64_t wall_ms);
 

@@ -233,7 +233,8 @@ static bool feed(struct journal_feeder *feeder)
 			failed(feeder, &err);
 		any = any || n > 0;
 	}
-	feeder->next_lane = (feeder->next_lane + 1) % feeder->n_lanes;
+	if (++feeder->next_lane >= feeder->n_lanes)
+		feeder->next_lane = 0;
 	return any;
 }
 

@@ -82,8 +82,9 @@ int session_table_create(uint32_t max_sources, uint32_t window, struct session_t
 	t->sessions = aligned_alloc(64, (t->size * sizeof(t->sessions[0]) + 63) / 64 * 64);
 	if (t->memory == NULL || t->by_token == NULL || t->keys == NULL || t->limits == NULL ||
 	    t->sessions == NULL) {
+		error_set(err, -ENOMEM, "no memory for %u sessions of %u frames", t->size, window);
 		session_table_destroy(t);
-		return error_set(err, -ENOMEM, "no memory for %u sessions of %u frames", t->size, window);
+		return -ENOMEM;
 	}
 	memset(t->sessions, 0, t->size * sizeof(t->sessions[0]));
 	for (uint32_t i = 0; i < t->size; i++) {

@@ -35,15 +35,20 @@ static bool write_segment(const char *directory, uint32_t number, uint64_t strea
 	static uint64_t keys[IDENTITY_BLOCK_KEYS][2];
 	struct identity_header header = {.secret_id = identity_secret_id(secret), .sequence = number};
 	size_t block = identity_block_size(IDENTITY_BLOCK_MARKS, IDENTITY_BLOCK_KEYS);
-	uint8_t *bytes = malloc(IDENTITY_HEADER_BYTES + block);
+	uint8_t *bytes;
 	char path[4096];
-	bool ok = bytes != NULL;
+	bool ok;
 	FILE *file;
 
 	(void)snprintf(path, sizeof(path), "%s/%016x.ids", directory, number);
 	file = fopen(path, "wb");
-	if (file == NULL || !ok)
+	if (file == NULL)
 		return false;
+	bytes = malloc(IDENTITY_HEADER_BYTES + block);
+	if (bytes == NULL) {
+		(void)fclose(file);
+		return false;
+	}
 	identity_header_write(&header, bytes);
 	ok = fwrite(bytes, 1, IDENTITY_HEADER_BYTES, file) == IDENTITY_HEADER_BYTES;
 	for (uint32_t b = 0; ok && b < SEGMENT_KEYS / IDENTITY_BLOCK_KEYS; b++) {

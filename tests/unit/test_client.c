@@ -620,13 +620,15 @@ static void a_bottleneck_is_filled_and_not_flooded(void **state)
 	end(app);
 }
 
+/* Sanitizers have allocators of their own, that do not count. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS
+#endif
+
+#ifdef COUNTS_ALLOCATIONS
 /* After penstock_open() no call allocates: over a real socket, to a port where nobody listens. */
 static void nothing_is_allocated_later(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	(void)state;
-	skip();
-#else
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct penstock_event event = {"{\"a\":1}", 7, 0};
 	struct penstock_options options = {.n_to = 1, .stream = "test", .silence_ms = 1, .linger_us = 1};
@@ -653,8 +655,8 @@ static void nothing_is_allocated_later(void **state)
 	assert_int_equal(mallinfo2().uordblks, before);
 	assert_int_equal(penstock_close(client, 0), -ETIMEDOUT);
 	close(fd);
-#endif
 }
+#endif
 
 int main(void)
 {
@@ -667,7 +669,9 @@ int main(void)
 	    cmocka_unit_test(draining_moves_everything_to_the_next),
 	    cmocka_unit_test(credit_is_respected),
 	    cmocka_unit_test(a_bottleneck_is_filled_and_not_flooded),
+#ifdef COUNTS_ALLOCATIONS
 	    cmocka_unit_test(nothing_is_allocated_later),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
