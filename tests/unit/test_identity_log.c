@@ -300,7 +300,7 @@ static void what_is_whole_is_used(void **state)
 		uint8_t byte;
 		int fd;
 
-		len = craft(s, "0000000000000001.ids", &header, times, 3, 10);
+		(void)craft(s, "0000000000000001.ids", &header, times, 3, 10);
 		fd = open(names[0], O_RDWR);
 		assert_int_equal(pread(fd, &byte, 1, (off_t)at), 1);
 		byte ^= 0x10;
