@@ -259,7 +259,9 @@ class World:
 
     def fault_list(self):
         faults = [self.fault_none, self.fault_kill, self.fault_kill, self.fault_drain, self.fault_broker_away,
-                  self.fault_killed_during_an_outage, self.fault_clock_steps]
+                  self.fault_killed_during_an_outage]
+        if self.options.clock_steps:
+            faults.append(self.fault_clock_steps)
         if self.kind == 'mock':
             faults += [self.fault_broker_errors, self.fault_leaders_change]
         if self.mode == 'journal':
@@ -376,7 +378,7 @@ class World:
             if found == 0 or copies == 0:
                 missing.append((line[:120], outcome, found, copies))
             elif found > 1 or copies > 1:
-                repeated.append((line[:120], outcome, found, copies, self.places_of(places, line)))
+                repeated.append((line[:120], outcome, dead[line], found, copies, self.places_of(places, line)))
         for what, events in (('missing', missing), ('repeated', repeated)):
             for event in events[:5]:
                 print(f'# {self.mode}/{self.kind} {what}: {event}')
@@ -401,6 +403,7 @@ def read_options():
     parser.add_argument('--round-events', type=int, default=6000)
     parser.add_argument('--outage-s', type=float, default=5, help='the longest outage of the broker')
     parser.add_argument('--long-outage', action='store_true', help='and, of a real one, one of 60 s in each durability mode')
+    parser.add_argument('--clock-steps', action='store_true', help='step the wall clock by up to a day, too')
     parser.add_argument('--kills', type=int, nargs=2, default=(2, 6), help='of the daemon, in a round that kills it')
     return parser.parse_args()
 
