@@ -8,12 +8,12 @@
  */
 #include "machine.h"
 #include "meter.h"
+#include "options.h"
 #include "reference.h"
 #include "rig.h"
 #include "workload.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -26,17 +26,6 @@
 	16u /* with the sink at any time, as a Kafka producer that lingers for 20 ms holds them */
 _Static_assert(HELD_BATCHES + 2 <= RIG_BATCHES, "one to fill, one on its way");
 #define REFERENCE_EVENTS 500000u
-
-struct options {
-	const char *config, *output;
-	const char *dimensions[CONFIG_MAX_DIMENSIONS]; /* NAME=FILE */
-	size_t n_dimensions;
-	uint32_t events, dedup_slots;
-	uint64_t products, users, places;
-	double zipf;
-	int cpu;
-	bool references;
-};
 
 struct figures {
 	struct meter chain;
@@ -115,7 +104,7 @@ struct comparison {
 	double reference_ns;
 };
 
-static int compare_stages(const struct engine *engine, const struct workload *w, const struct options *o,
+static int compare_stages(const struct engine *engine, const struct workload *w, const struct perf_options *o,
     const struct figures *f, struct comparison rows[STAGE_COUNT], struct error *err)
 {
 	const char *names[SCHEMA_MAX_FIELDS];
@@ -153,7 +142,7 @@ static int compare_stages(const struct engine *engine, const struct workload *w,
 }
 
 static void print(const struct figures *f, const struct comparison *rows, const struct machine *machine,
-    const struct options *o)
+    const struct perf_options *o)
 {
 	double chain_ns = meter_mean(&f->chain), sum = 0;
 
@@ -184,7 +173,7 @@ static void print(const struct figures *f, const struct comparison *rows, const 
 }
 
 static int write_json(const char *path, const struct figures *f, const struct comparison *rows,
-    const struct machine *machine, const struct options *o, struct error *err)
+    const struct machine *machine, const struct perf_options *o, struct error *err)
 {
 	json_t *stages = json_object();
 	double chain_ns = meter_mean(&f->chain);
@@ -217,7 +206,7 @@ static int write_json(const char *path, const struct figures *f, const struct co
 	return ret == 0 ? 0 : error_set(err, -EIO, "%s: cannot be written", path);
 }
 
-static int start_eal(const struct options *o, struct error *err)
+static int start_eal(const struct perf_options *o, struct error *err)
 {
 	char *argv[] = {(char[]){"bench"}, (char[]){"--no-huge"}, (char[]){"-m"}, (char[]){"4096"},
 	    (char[]){"--no-pci"}, (char[]){"--no-telemetry"}, (char[]){"--log-level=error"}, NULL};
@@ -228,7 +217,7 @@ static int start_eal(const struct options *o, struct error *err)
 	return rig_pin(o->cpu, err);
 }
 
-static int bench(const struct options *o, struct error *err)
+static int bench(const struct perf_options *o, struct error *err)
 {
 	struct comparison rows[STAGE_COUNT];
 	struct figures figures = {0};
@@ -284,80 +273,12 @@ static const char usage[] =
     "N] [--products N] [--users N]\n"
     "             [--places N] [--zipf S] [--cpu N] [--no-references] [--output F.json]\n";
 
-static int read_options(int argc, char **argv, struct options *o)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"dimension", required_argument, NULL, 'd'},
-	    {"events", required_argument, NULL, 'n'},
-	    {"dedup-slots", required_argument, NULL, 's'},
-	    {"products", required_argument, NULL, 'p'},
-	    {"users", required_argument, NULL, 'u'},
-	    {"places", required_argument, NULL, 'l'},
-	    {"zipf", required_argument, NULL, 'z'},
-	    {"cpu", required_argument, NULL, 'C'},
-	    {"no-references", no_argument, NULL, 'R'},
-	    {"output", required_argument, NULL, 'o'},
-	    {0},
-	};
-	int c;
-
-	*o = (struct options){.events = 4000000,
-	    .dedup_slots = 16u << 20,
-	    .products = 1000000,
-	    .users = 10000000,
-	    .places = 100000,
-	    .cpu = 1,
-	    .references = true};
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			o->config = optarg;
-			break;
-		case 'd':
-			if (o->n_dimensions < CONFIG_MAX_DIMENSIONS)
-				o->dimensions[o->n_dimensions++] = optarg;
-			break;
-		case 'n':
-			o->events = (uint32_t)strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			o->dedup_slots = (uint32_t)strtoul(optarg, NULL, 10);
-			break;
-		case 'p':
-			o->products = strtoull(optarg, NULL, 10);
-			break;
-		case 'u':
-			o->users = strtoull(optarg, NULL, 10);
-			break;
-		case 'l':
-			o->places = strtoull(optarg, NULL, 10);
-			break;
-		case 'C':
-			o->cpu = (int)strtol(optarg, NULL, 10);
-			break;
-		case 'R':
-			o->references = false;
-			break;
-		case 'z':
-			o->zipf = strtod(optarg, NULL);
-			break;
-		case 'o':
-			o->output = optarg;
-			break;
-		default:
-			return -EINVAL;
-		}
-	}
-	return o->config != NULL && optind == argc && o->events > 0 ? 0 : -EINVAL;
-}
-
 int main(int argc, char **argv)
 {
 	struct error err = {{0}};
-	struct options o;
+	struct perf_options o;
 
-	if (read_options(argc, argv, &o) != 0) {
+	if (perf_options_read(argc, argv, 4000000, &o) != 0) {
 		(void)fputs(usage, stderr);
 		return 2;
 	}

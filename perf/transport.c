@@ -9,6 +9,7 @@
  */
 #include "machine.h"
 #include "meter.h"
+#include "options.h"
 #include "rig.h"
 #include "sink.h"
 #include "wire.h"
@@ -16,7 +17,6 @@
 #include "workload.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
@@ -93,16 +93,6 @@ static const struct source_ops feed_ops = {
     .destroy = feed_destroy,
 };
 
-struct options {
-	const char *config, *output;
-	const char *dimensions[CONFIG_MAX_DIMENSIONS];
-	size_t n_dimensions;
-	uint32_t events; /* of each mode */
-	uint32_t dedup_slots;
-	uint64_t products, users, places;
-	int cpu;
-};
-
 struct sender {
 	struct wire_header header;
 	struct wire_mac *mac;
@@ -110,7 +100,7 @@ struct sender {
 };
 
 struct bench {
-	const struct options *options;
+	const struct perf_options *options;
 	struct rig rig;
 	struct feed feed;
 	struct sink *sink;
@@ -347,7 +337,7 @@ static int report(const struct bench *b, struct error *err)
 
 static int make_workloads(struct bench *b, struct error *err)
 {
-	const struct options *o = b->options;
+	const struct perf_options *o = b->options;
 	int ret = 0;
 
 	for (enum mode mode = 0; mode < MODES && ret == 0; mode++)
@@ -356,13 +346,14 @@ static int make_workloads(struct bench *b, struct error *err)
 		                          .products = o->products,
 		                          .users = o->users,
 		                          .places = o->places,
+		                          .zipf = o->zipf,
 		                          .udp_port = b->rig.config->streams[0].udp_port,
 		                          .payload_bytes = PAYLOAD},
 		    &b->workload[mode], err);
 	return ret;
 }
 
-static int bench(const struct options *o, struct error *err)
+static int bench(const struct perf_options *o, struct error *err)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	int ret;
@@ -419,73 +410,14 @@ static int bench(const struct options *o, struct error *err)
 
 static const char usage[] = "usage: transport --config F [--dimension NAME=FILE]... [--events N] "
                             "[--dedup-slots N] [--products N] [--users N]\n"
-                            "                 [--places N] [--cpu N] [--output F.json]\n";
-
-static int read_options(int argc, char **argv, struct options *o)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"dimension", required_argument, NULL, 'd'},
-	    {"events", required_argument, NULL, 'n'},
-	    {"dedup-slots", required_argument, NULL, 's'},
-	    {"products", required_argument, NULL, 'p'},
-	    {"users", required_argument, NULL, 'u'},
-	    {"places", required_argument, NULL, 'l'},
-	    {"cpu", required_argument, NULL, 'C'},
-	    {"output", required_argument, NULL, 'o'},
-	    {0},
-	};
-	int c;
-
-	*o = (struct options){.events = 1000000,
-	    .dedup_slots = 16u << 20,
-	    .products = 1000000,
-	    .users = 10000000,
-	    .places = 100000,
-	    .cpu = 1};
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			o->config = optarg;
-			break;
-		case 'd':
-			if (o->n_dimensions < CONFIG_MAX_DIMENSIONS)
-				o->dimensions[o->n_dimensions++] = optarg;
-			break;
-		case 'n':
-			o->events = (uint32_t)strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			o->dedup_slots = (uint32_t)strtoul(optarg, NULL, 10);
-			break;
-		case 'p':
-			o->products = strtoull(optarg, NULL, 10);
-			break;
-		case 'u':
-			o->users = strtoull(optarg, NULL, 10);
-			break;
-		case 'l':
-			o->places = strtoull(optarg, NULL, 10);
-			break;
-		case 'C':
-			o->cpu = (int)strtol(optarg, NULL, 10);
-			break;
-		case 'o':
-			o->output = optarg;
-			break;
-		default:
-			return -EINVAL;
-		}
-	}
-	return o->config != NULL && optind == argc && o->events > 0 ? 0 : -EINVAL;
-}
+                            "                 [--places N] [--zipf S] [--cpu N] [--output F.json]\n";
 
 int main(int argc, char **argv)
 {
-	struct options options;
+	struct perf_options options;
 	struct error err;
 
-	if (read_options(argc, argv, &options) != 0) {
+	if (perf_options_read(argc, argv, 1000000, &options) != 0 || !options.references) {
 		(void)fputs(usage, stderr);
 		return 2;
 	}

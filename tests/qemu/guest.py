@@ -279,7 +279,7 @@ class Wire:
 # ---- the job: the main one of the end-to-end tests, on a smaller scale ----
 
 def configuration(sources, lcores):
-    return appliance.example('catalog', '/work', (r'(?s)sources:.*?\n\nstreams:', f'sources:\n{sources}\nstreams:'),
+    return appliance.example('catalog', '/appliance', (r'(?s)sources:.*?\n\nstreams:', f'sources:\n{sources}\nstreams:'),
                              (r'(?s)  kafka:.*?  files:', '  files:'), lcores=lcores)
 
 

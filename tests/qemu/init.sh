@@ -3,17 +3,17 @@
 # shellcheck shell=dash
 # The first process of a guest (guest.py): hands the cards to a DPDK driver, runs the daemon until it has received what
 # the test sends, and leaves on the disk what came of it. Lines that begin with "@@ " are for the test.
-/bin/busybox mkdir -p /proc /sys /dev /tmp /var/run /work
+/bin/busybox mkdir -p /proc /sys /dev /tmp /var/run /appliance
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /work
-mkdir -p /dev/hugepages /work/out
+mount -t tmpfs tmp /appliance
+mkdir -p /dev/hugepages /appliance/out
 mount -t hugetlbfs huge /dev/hugepages
 exec >/dev/console 2>&1
-cd /work || exit
+cd /appliance || exit
 
 finish() { # whatever happened, what there is goes to the disk
 	cp -r ./*.log ./*.json numa_maps lake out 2>/dev/null

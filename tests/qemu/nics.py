@@ -60,8 +60,8 @@ def main(test):
             f'  - {{name: nic0, type: ethdev, device: "{address}"}}\n', '[1, 2]')
     machine = Guest(test, 'nics', guest.configuration(sources, '[1, 2]'), job.files, devices, addresses, 'vfio-pci',
                     expect=job.says['sent'], pages_per_node=300, before=''.join(
-                        f'penstockd --config /refused-{n}.yaml 2> /work/refused-{n}.log\n'
-                        f'echo "exit $?" >> /work/refused-{n}.log\n' for n in range(len(REFUSED))))
+                        f'penstockd --config /refused-{n}.yaml 2> /appliance/refused-{n}.log\n'
+                        f'echo "exit $?" >> /appliance/refused-{n}.log\n' for n in range(len(REFUSED))))
     test.closing += [machine.close, *(wire.close for wire in wires)]
     machine.start().ready()
 
